@@ -1,0 +1,1 @@
+//! Pure: risk points, their assessed level and the live level that open alarms give them.

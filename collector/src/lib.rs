@@ -1,0 +1,1 @@
+//! The control room: remembers, judges, grades, tells, shows.

@@ -1,0 +1,1 @@
+//! Samples on disk: append, seal, query, retain.

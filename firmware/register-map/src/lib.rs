@@ -1,0 +1,1 @@
+//! The contract node -> gateway: which Modbus register means what, versioned.

@@ -1,0 +1,1 @@
+//! One datasheet part a file, over embedded-hal and embedded-io.

@@ -1,0 +1,1 @@
+//! The node's logic without hardware: sample, convert, self-test, annunciate, present.

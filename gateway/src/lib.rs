@@ -1,0 +1,1 @@
+//! The post office: asks field devices, keeps every reading on its own disk, forwards it.

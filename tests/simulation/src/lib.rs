@@ -1,0 +1,1 @@
+//! Whole-system properties under simulated time, with a seed that anyone can replay.
