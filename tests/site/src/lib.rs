@@ -1,1 +1,10 @@
-//! A simulated plant, and the program that cargo run starts: nodes, leaks, faults, gateway, collector.
+//! A simulated plant, and what starts it together with real gateways and a real collector.
+//!
+//! Everything from the node's registers upward is the real product over real sockets; only the air and the
+//! sensing elements are simulated, and everything shown carries the mark SIMULATED.
+#![forbid(unsafe_code)]
+
+pub mod city;
+pub mod plant;
+pub mod script;
+pub mod sensor;

@@ -1,1 +1,1 @@
-//! Checks that the house is still the house: arrows between crates, file heads, words.
+//! Checks that the house is still the house. All checks are tests; see `tests/`.
