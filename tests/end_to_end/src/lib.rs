@@ -3,6 +3,7 @@
 #![expect(clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod browser;
+pub mod mosquitto;
 pub mod sink;
 
 use std::path::PathBuf;
@@ -20,4 +21,10 @@ pub fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = reqwest::Client::builder().timeout(std::time::Duration::from_secs(20)).cookie_store(true).no_proxy();
     builder.build().expect("an HTTP client")
+}
+
+/// A loopback port that was free a moment ago, for programs that must be told theirs.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    listener.local_addr().expect("its address").port()
 }
