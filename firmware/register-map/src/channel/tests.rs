@@ -6,7 +6,8 @@ use super::*;
 fn any_block() -> impl Strategy<Value = ChannelBlock> {
     let outcome = prop_oneof![
         any::<f32>().prop_map(Outcome::measured),
-        (any::<f32>().prop_filter_map("finite", Value::new), proptest::sample::select(Doubt::ALL)).prop_map(|(v, d)| Outcome::Uncertain(v, d)),
+        (any::<f32>().prop_filter_map("finite", Value::new), proptest::sample::select(Doubt::ALL))
+            .prop_map(|(v, d)| Outcome::Uncertain(v, d)),
         proptest::sample::select(Fault::ALL).prop_map(Outcome::Bad),
     ];
     let rest = (any::<u16>(), any::<u16>(), any::<u16>(), any::<u32>(), -1e6_f32..1e6, -1e6_f32..1e6, any::<u8>(), any::<u8>());

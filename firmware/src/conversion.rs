@@ -1,0 +1,92 @@
+//! Raw signals become numbers in the channel's unit, or faults.
+
+use measurement::{Fault, Outcome};
+
+/// What a board reads from a sensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Signal {
+    /// A digital sensor's number, in the channel's unit before calibration.
+    Number(f32),
+    /// A current loop, mA.
+    Milliampere(f32),
+    /// The sensor says that it is warming up.
+    WarmingUp,
+    /// The sensor did not answer.
+    NoAnswer,
+    /// What it answered fails its own checksum.
+    Garbled,
+    /// The sensor reports its own failure.
+    Failed,
+}
+
+/// Where a loop current is a measurement and where a fault. Makers differ, so it is data of the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoopBands {
+    /// At or below this the wire is broken, mA.
+    pub broken_at: f32,
+    /// The lowest current that is a measurement, mA.
+    pub lowest: f32,
+    /// The highest current that is a measurement, mA.
+    pub highest: f32,
+    /// At or above this the loop is shorted, mA.
+    pub shorted_at: f32,
+}
+
+impl LoopBands {
+    /// NAMUR NE 43: measurement 3.8 to 20.5 mA, failure at or below 3.6 and at or above 21 mA.
+    pub const NE43: LoopBands = LoopBands { broken_at: 3.6, lowest: 3.8, highest: 20.5, shorted_at: 21.0 };
+}
+
+/// Zero and span of one channel, as the last calibration left them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// Subtracted first, in the channel's unit.
+    pub zero: f32,
+    /// Multiplied next.
+    pub span: f32,
+    /// Change of the zero per kelvin from 20 °C, in the channel's unit.
+    pub zero_per_kelvin: f32,
+}
+
+impl Calibration {
+    /// Shows what the sensor says.
+    pub const NONE: Calibration = Calibration { zero: 0.0, span: 1.0, zero_per_kelvin: 0.0 };
+
+    /// The calibrated number.
+    pub fn apply(&self, number: f32, celsius: f32) -> f32 {
+        (number - self.zero - self.zero_per_kelvin * (celsius - 20.0)) * self.span
+    }
+}
+
+/// The calibrated outcome of a signal, before the self-tests look at it.
+pub fn convert(signal: Signal, calibration: &Calibration, bands: &LoopBands, range: (f32, f32), celsius: f32) -> Outcome {
+    let number = match signal {
+        Signal::Number(number) => number,
+        Signal::Milliampere(current) => match from_loop(current, bands, range) {
+            Ok(number) => number,
+            Err(fault) => return Outcome::Bad(fault),
+        },
+        Signal::WarmingUp => return Outcome::Bad(Fault::WarmUp),
+        Signal::NoAnswer => return Outcome::Bad(Fault::NotConnected),
+        Signal::Garbled => return Outcome::Bad(Fault::Corrupt),
+        Signal::Failed => return Outcome::Bad(Fault::SensorFailure),
+    };
+    Outcome::measured(calibration.apply(number, celsius))
+}
+
+fn from_loop(current: f32, bands: &LoopBands, (low, high): (f32, f32)) -> Result<f32, Fault> {
+    if current.is_nan() {
+        Err(Fault::NotANumber)
+    } else if current < bands.lowest {
+        // Between the bands nobody knows what the loop means; the graver reading is the safe one.
+        Err(Fault::WireBreak)
+    } else if current >= bands.shorted_at {
+        Err(Fault::ShortCircuit)
+    } else {
+        // Up to the short the number may lie above the range: the self-test calls it over range, which is high.
+        Ok(low + (current - 4.0) / 16.0 * (high - low))
+    }
+}
+
+#[cfg(test)]
+mod tests;
