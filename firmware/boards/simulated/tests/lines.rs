@@ -1,0 +1,82 @@
+//! A stranger's Modbus client reads the same registers over every kind of line.
+
+use firmware::conversion::{Calibration, LoopBands, Signal};
+use firmware::self_test::SelfTestSettings;
+use firmware::{ChannelSettings, NodeSettings};
+use measurement::{ChannelId, Fault, Outcome, Unit};
+use register_map::{CHANNEL_WORDS, ChannelBlock, Identity, ResetCause, channel_address};
+use simulated::{Line, SimulatedNode};
+use tokio_modbus::client::{Client, Context, Reader, rtu, tcp};
+use tokio_modbus::slave::{Slave, SlaveContext};
+use tokio_util::sync::CancellationToken;
+
+fn node(unit: u8) -> SimulatedNode {
+    let settings = NodeSettings { serial: 1000 + u64::from(unit), firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, settings_version: 0, settings_hash: 0 };
+    let channel = ChannelSettings {
+        quantity: 1,
+        unit: Unit::Ppm,
+        self_test: SelfTestSettings { range: (0.0, 100.0), below_tolerance: 3.0, stuck_after_ms: 0, stuck_step: 0.0, catalytic: false },
+        calibration: Calibration::NONE,
+        bands: LoopBands::NE43,
+        low: None,
+        high: None,
+        latching: false,
+        oxygen: false,
+    };
+    SimulatedNode::new(unit, settings, vec![channel])
+}
+
+async fn check(mut client: Context, nodes: &[SimulatedNode]) {
+    for node in nodes {
+        client.set_slave(Slave(node.unit()));
+        let words = client.read_holding_registers(0, 18).await.unwrap().unwrap();
+        assert_eq!(Identity::decode(&words).unwrap().serial, 1000 + u64::from(node.unit()));
+        for (signal, outcome) in [(Signal::Number(7.5), Outcome::measured(7.5)), (Signal::NoAnswer, Outcome::Bad(Fault::NotConnected))] {
+            node.feed(ChannelId(0), signal, 20.0);
+            let words = client.read_input_registers(channel_address(0), CHANNEL_WORDS as u16).await.unwrap().unwrap();
+            assert_eq!(ChannelBlock::decode(0, &words).unwrap().outcome, outcome);
+        }
+    }
+    client.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn modbus_tcp() {
+    let (nodes, stop) = (vec![node(1), node(2)], CancellationToken::new());
+    let line = Line::modbus_tcp(nodes.clone(), stop.clone()).await.unwrap();
+    check(tcp::connect(line.address().unwrap()).await.unwrap(), &nodes).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn rtu_over_tcp() {
+    let (nodes, stop) = (vec![node(1), node(2)], CancellationToken::new());
+    let line = Line::rtu_over_tcp(nodes.clone(), stop.clone()).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(line.address().unwrap()).await.unwrap();
+    check(rtu::attach(stream), &nodes).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn rtu_on_a_pseudo_terminal() {
+    let (nodes, stop) = (vec![node(1), node(2)], CancellationToken::new());
+    let line = Line::pty(nodes.clone(), stop.clone()).unwrap();
+    let stream = tokio_serial::SerialStream::open(&tokio_serial::new(line.path().unwrap(), 9600)).unwrap();
+    check(rtu::attach(stream), &nodes).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_node_that_lost_its_power_comes_back_with_one_boot_more() {
+    let (nodes, stop) = (vec![node(1)], CancellationToken::new());
+    let line = Line::modbus_tcp(nodes.clone(), stop.clone()).await.unwrap();
+    nodes[0].feed(ChannelId(0), Signal::Number(1.0), 20.0);
+    nodes[0].power_off();
+    nodes[0].power_on();
+    let mut client = tcp::connect_slave(line.address().unwrap(), Slave(1)).await.unwrap();
+    let words = client.read_holding_registers(0, 18).await.unwrap().unwrap();
+    assert_eq!(Identity::decode(&words).unwrap().boot_count, 2);
+    let words = client.read_input_registers(channel_address(0), CHANNEL_WORDS as u16).await.unwrap().unwrap();
+    assert_eq!(ChannelBlock::decode(0, &words).unwrap().outcome, Outcome::Bad(Fault::NotYetRead));
+    stop.cancel();
+}
