@@ -118,7 +118,11 @@ impl Catalogue {
         let hash = self.hash().0;
         let pieces: Vec<&[u8]> = if bytes.is_empty() { vec![&[]] } else { bytes.chunks(PART_BYTES).collect() };
         let parts = pieces.len() as u32;
-        pieces.into_iter().enumerate().map(|(part, bytes)| CataloguePart { hash, part: part as u32, parts, bytes: bytes.to_vec() }).collect()
+        pieces
+            .into_iter()
+            .enumerate()
+            .map(|(part, bytes)| CataloguePart { hash, part: part as u32, parts, bytes: bytes.to_vec() })
+            .collect()
     }
 
     /// Puts parts together again, in any order and with repetitions, and checks the whole.

@@ -11,7 +11,10 @@ mod catalogue;
 mod control;
 pub mod topic;
 
-pub use batch::{Batch, Header, NumberedGap, NumberedHappening, NumberedPart, BatchBuilder, BatchError, Entry, Gap, GapCause, Lane, Letter, StampedReading};
+pub use batch::{
+    Batch, BatchBuilder, BatchError, Entry, Gap, GapCause, Header, Lane, Letter, NumberedGap, NumberedHappening, NumberedPart,
+    StampedReading,
+};
 pub use catalogue::{Catalogue, CatalogueChannel, CatalogueError, CatalogueHash, CataloguePart};
 pub use control::{Ack, Birth, ClockQuality, Command, Happening, HappeningKind, Order, Range, Status};
 

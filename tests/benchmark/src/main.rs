@@ -1,1 +1,161 @@
-fn main() {}
+//! `cargo run --release -p benchmark`: values a second through ingest, store and alarm; bytes a stored value; t2→t4 at
+//! a city's size. Prints as it goes; the figures stand at the end, one a line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use benchmark::letters::{CHANNELS, PERIOD_MS, Sender, senders};
+use benchmark::rig::Rig;
+use benchmark::usage;
+use clap::Parser;
+use collector::clock::Clock;
+
+/// Measures ingest → store → alarm on this machine.
+#[derive(Parser)]
+struct Arguments {
+    /// Values to push through as fast as they go.
+    #[arg(long, default_value_t = 12_000_000)]
+    values: u64,
+    /// Seconds of the paced run at a city's size.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Channels.
+    #[arg(long, default_value_t = CHANNELS)]
+    channels: u32,
+    /// Gateways that the channels hang on.
+    #[arg(long, default_value_t = 58)]
+    gateways: u32,
+    /// Of a thousand readings of the paced run, how many are beyond their limit.
+    #[arg(long, default_value_t = 2)]
+    high: u32,
+    /// Where to put the data; a temporary folder by default.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    // As many threads as a small collector has: the figure is for two cores.
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(measure(arguments))
+}
+
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let dir = arguments.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&dir)?;
+    let mut figures = Vec::new();
+    let mut senders = senders(arguments.channels, arguments.gateways, 7)?;
+    let mut rig = Rig::start(&dir).await?;
+    let clock = rig.clock.clone();
+    let began = clock.mono();
+    let count = senders.len();
+    rig.introduce(&mut senders, |done| progress(&format!("adopting catalogues {done}/{count}"))).await?;
+    done(&format!("{} channels of {count} gateways adopted in {:.1} s", arguments.channels, since(&clock, began)));
+
+    as_fast_as_it_goes(&arguments, &mut rig, &mut senders, &mut figures).await?;
+    paced(&arguments, &rig, &mut senders, &mut figures).await?;
+
+    let (live, series) = rig.stop().await?;
+    let latency = live.figures().t2_t4;
+    figures.push(format!("t2->t4 p50                {} ms", latency.quantile(0.5).map_or("none".to_owned(), |ms| ms.to_string())));
+    figures.push(format!("t2->t4 p99                {} ms", latency.quantile(0.99).map_or("none".to_owned(), |ms| ms.to_string())));
+    figures.push(format!("alarms measured           {}", latency.count()));
+    progress("sealing what is open");
+    series.seal_all()?;
+    let stored = series.figures()?;
+    let bytes = stored.sealed_bytes as f64 / stored.sealed_rows.max(1) as f64;
+    figures.push(format!("bytes per stored value    {bytes:.2} (chunks, frames and extremes of {} values)", stored.sealed_rows));
+    done("done");
+    println!();
+    figures.iter().for_each(|figure| println!("{figure}"));
+    Ok(())
+}
+
+/// Letters that were made before are pushed through without a pause, live, with alarms on.
+async fn as_fast_as_it_goes(arguments: &Arguments, rig: &mut Rig, senders: &mut [Sender], figures: &mut Vec<String>) -> anyhow::Result<()> {
+    let clock = rig.clock.clone();
+    let rounds = arguments.values.div_ceil(u64::from(arguments.channels)).max(1);
+    let start = clock.wall().plus_ms(-(rounds as i64) * i64::from(PERIOD_MS));
+    let mut letters = Vec::new();
+    let mut pushed = 0_u64;
+    for round in 0..rounds {
+        for (number, sender) in senders.iter_mut().enumerate() {
+            let at = start.plus_ms(round as i64 * i64::from(PERIOD_MS));
+            letters.extend(sender.round(at, 100, 1000, 0).into_iter().map(|letter| (number, letter)));
+            pushed += sender.channels() as u64;
+        }
+        progress(&format!("writing letters: round {} of {rounds}", round + 1));
+    }
+    let (began, used) = (clock.mono(), usage::cpu_seconds());
+    for (sent, (number, letter)) in letters.iter().enumerate() {
+        rig.send(&senders[*number].id, letter).await?;
+        if sent % 2000 == 0 {
+            progress(&format!("pushing letters: {sent} of {}", letters.len()));
+        }
+    }
+    for sender in senders.iter() {
+        rig.acknowledged(&sender.id, sender.next() - 1).await?;
+    }
+    // Packing what is due belongs to it: a store that only puts off its work would look fast.
+    let (series, now) = (rig.series.clone(), clock.wall());
+    tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+        while series.seal_due(now, 256)? > 0 {}
+        Ok(())
+    })
+    .await??;
+    let (took_ms, cpu) = (clock.mono().since(began), usage::cpu_seconds() - used);
+    let rate = pushed as f64 * 1000.0 / took_ms.max(1) as f64;
+    done(&format!("{pushed} values in {:.1} s", took_ms as f64 / 1000.0));
+    figures.push(format!("values through ingest->store->alarm   {rate:.0}/s"));
+    figures.push(format!("CPU for a million values  {:.2} s", cpu / pushed.max(1) as f64 * 1e6));
+    figures.push(format!("RSS after it              {:.0} MB", usage::resident_megabytes()));
+    Ok(())
+}
+
+/// Every channel every five seconds, in letters of 64 readings spread over the time, as gateways send them.
+async fn paced(arguments: &Arguments, rig: &Rig, senders: &mut [Sender], figures: &mut Vec<String>) -> anyhow::Result<()> {
+    let clock = rig.clock.clone();
+    let (began, used) = (clock.mono(), usage::cpu_seconds());
+    let step = Duration::from_millis(u64::from(PERIOD_MS)) / senders.len().max(1) as u32;
+    let mut beat = tokio::time::interval(step);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let (mut values, mut number) = (0_u64, 0_usize);
+    while clock.mono().since(began) < arguments.seconds * 1000 {
+        beat.tick().await;
+        let all = senders.len();
+        let sender = &mut senders[number];
+        number = (number + 1) % all;
+        let letters = sender.round(clock.wall(), 0, 64, arguments.high);
+        let (id, channels) = (sender.id.clone(), sender.channels());
+        for letter in letters {
+            rig.send(&id, &letter).await?;
+        }
+        values += channels as u64;
+        if number == 0 {
+            progress(&format!("paced: {} of {} s, {values} values", clock.mono().since(began) / 1000, arguments.seconds));
+        }
+    }
+    let seconds = since(&clock, began);
+    let cpu = usage::cpu_seconds() - used;
+    done(&format!("paced: {values} values in {seconds:.0} s"));
+    figures.push(format!(
+        "paced                     {:.0} values/s, {:.0} % of one core, the senders included",
+        values as f64 / seconds,
+        cpu / seconds * 100.0
+    ));
+    // What was raised last is still on its way to the database.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(())
+}
+
+fn since(clock: &Clock, began: measurement::MonotonicMs) -> f64 {
+    clock.mono().since(began) as f64 / 1000.0
+}
+
+fn progress(what: &str) {
+    eprint!("\r\x1b[K{what} …");
+}
+
+fn done(what: &str) {
+    eprintln!("\r\x1b[K{what}");
+}

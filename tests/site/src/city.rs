@@ -76,17 +76,66 @@ const OXYGEN: Behaviour = Behaviour { t90_s: 10.0, noise: 0.03, drift_per_day: 0
 const LASER: Behaviour = Behaviour { t90_s: 10.0, noise: 0.006, drift_per_day: 0.0 };
 
 const CONFINED: &[Channel] = &[
-    Channel { key: "ch4", quantity: Quantity::Gas(Gas::Methane), unit: Unit::PercentLel, range: (0.0, 100.0), resolution: 0.1, behaviour: CATALYTIC },
+    Channel {
+        key: "ch4",
+        quantity: Quantity::Gas(Gas::Methane),
+        unit: Unit::PercentLel,
+        range: (0.0, 100.0),
+        resolution: 0.1,
+        behaviour: CATALYTIC,
+    },
     Channel { key: "o2", quantity: Quantity::Oxygen, unit: Unit::PercentVol, range: (0.0, 30.0), resolution: 0.1, behaviour: OXYGEN },
-    Channel { key: "h2s", quantity: Quantity::Gas(Gas::HydrogenSulphide), unit: Unit::Ppm, range: (0.0, 100.0), resolution: 0.1, behaviour: ELECTROCHEMICAL },
-    Channel { key: "co", quantity: Quantity::Gas(Gas::CarbonMonoxide), unit: Unit::Ppm, range: (0.0, 1000.0), resolution: 1.0, behaviour: ELECTROCHEMICAL },
+    Channel {
+        key: "h2s",
+        quantity: Quantity::Gas(Gas::HydrogenSulphide),
+        unit: Unit::Ppm,
+        range: (0.0, 100.0),
+        resolution: 0.1,
+        behaviour: ELECTROCHEMICAL,
+    },
+    Channel {
+        key: "co",
+        quantity: Quantity::Gas(Gas::CarbonMonoxide),
+        unit: Unit::Ppm,
+        range: (0.0, 1000.0),
+        resolution: 1.0,
+        behaviour: ELECTROCHEMICAL,
+    },
 ];
 
 const FACE: &[Channel] = &[
-    Channel { key: "ch4", quantity: Quantity::Gas(Gas::Methane), unit: Unit::PercentVol, range: (0.0, 4.0), resolution: 0.01, behaviour: LASER },
-    Channel { key: "co", quantity: Quantity::Gas(Gas::CarbonMonoxide), unit: Unit::Ppm, range: (0.0, 1000.0), resolution: 1.0, behaviour: ELECTROCHEMICAL },
-    Channel { key: "wind", quantity: Quantity::AirVelocity, unit: Unit::MetrePerSecond, range: (0.0, 15.0), resolution: 0.1, behaviour: Behaviour { t90_s: 3.0, noise: 0.05, drift_per_day: 0.0 } },
-    Channel { key: "temperature", quantity: Quantity::Temperature, unit: Unit::Celsius, range: (0.0, 60.0), resolution: 0.1, behaviour: Behaviour { t90_s: 60.0, noise: 0.05, drift_per_day: 0.0 } },
+    Channel {
+        key: "ch4",
+        quantity: Quantity::Gas(Gas::Methane),
+        unit: Unit::PercentVol,
+        range: (0.0, 4.0),
+        resolution: 0.01,
+        behaviour: LASER,
+    },
+    Channel {
+        key: "co",
+        quantity: Quantity::Gas(Gas::CarbonMonoxide),
+        unit: Unit::Ppm,
+        range: (0.0, 1000.0),
+        resolution: 1.0,
+        behaviour: ELECTROCHEMICAL,
+    },
+    Channel {
+        key: "wind",
+        quantity: Quantity::AirVelocity,
+        unit: Unit::MetrePerSecond,
+        range: (0.0, 15.0),
+        resolution: 0.1,
+        behaviour: Behaviour { t90_s: 3.0, noise: 0.05, drift_per_day: 0.0 },
+    },
+    Channel {
+        key: "temperature",
+        quantity: Quantity::Temperature,
+        unit: Unit::Celsius,
+        range: (0.0, 60.0),
+        resolution: 0.1,
+        behaviour: Behaviour { t90_s: 60.0, noise: 0.05, drift_per_day: 0.0 },
+    },
 ];
 
 /// How much gas comes in so that a space of this volume is beyond its alarms in about half a minute and
@@ -104,7 +153,8 @@ pub fn leak_rate(gas: Gas, volume_m3: f64) -> f64 {
 /// Everyone in the demo city.
 pub fn plants() -> Vec<Plant> {
     let wells = ["进水井", "格栅间", "污泥池", "集水池", "阀门井", "调节池", "厌氧池", "沼气柜坑", "出水井", "管廊"];
-    let reactors = ["反应釜 R-101", "反应釜 R-102", "储罐 T-201", "储罐 T-202", "地下槽 V-301", "废水池", "烘房", "管沟北段", "管沟南段", "泵坑"];
+    let reactors =
+        ["反应釜 R-101", "反应釜 R-102", "储罐 T-201", "储罐 T-202", "地下槽 V-301", "废水池", "烘房", "管沟北段", "管沟南段", "泵坑"];
     let face = [
         ("回风隅角 T0", "red", 0.35),
         ("采煤工作面 T1", "red", 0.28),
@@ -125,7 +175,19 @@ pub fn plants() -> Vec<Plant> {
             road: Road::Pty,
             period_ms: 2000,
             points: (1..=12)
-                .map(|n| confined(n, &format!("腌制池 {n} 号 Pickling vat {n}"), "地下有限空间", if n <= 4 { "yellow" } else { "blue" }, (114.46, 37.12), 40.0, "硫化氢 缺氧 H2S, oxygen", &[Gas::HydrogenSulphide, Gas::CarbonDioxide], "P"))
+                .map(|n| {
+                    confined(
+                        n,
+                        &format!("腌制池 {n} 号 Pickling vat {n}"),
+                        "地下有限空间",
+                        if n <= 4 { "yellow" } else { "blue" },
+                        (114.46, 37.12),
+                        40.0,
+                        "硫化氢 缺氧 H2S, oxygen",
+                        &[Gas::HydrogenSulphide, Gas::CarbonDioxide],
+                        "P",
+                    )
+                })
                 .collect(),
         },
         Plant {
@@ -138,7 +200,19 @@ pub fn plants() -> Vec<Plant> {
             period_ms: 2000,
             points: (1..)
                 .zip(wells)
-                .map(|(n, name)| confined(n, name, "地下有限空间", if n % 3 == 0 { "orange" } else { "yellow" }, (114.60, 37.10), 60.0, "硫化氢 甲烷 H2S, CH4", &[Gas::HydrogenSulphide, Gas::Methane], "S"))
+                .map(|(n, name)| {
+                    confined(
+                        n,
+                        name,
+                        "地下有限空间",
+                        if n % 3 == 0 { "orange" } else { "yellow" },
+                        (114.60, 37.10),
+                        60.0,
+                        "硫化氢 甲烷 H2S, CH4",
+                        &[Gas::HydrogenSulphide, Gas::Methane],
+                        "S",
+                    )
+                })
                 .collect(),
         },
         Plant {
@@ -151,7 +225,19 @@ pub fn plants() -> Vec<Plant> {
             period_ms: 2000,
             points: (1..)
                 .zip(reactors)
-                .map(|(n, name)| confined(n, name, "密闭设备", if n % 4 == 0 { "orange" } else { "yellow" }, (114.52, 37.00), 25.0, "可燃气 一氧化碳 LEL, CO", &[Gas::Methane, Gas::CarbonMonoxide], "C"))
+                .map(|(n, name)| {
+                    confined(
+                        n,
+                        name,
+                        "密闭设备",
+                        if n % 4 == 0 { "orange" } else { "yellow" },
+                        (114.52, 37.00),
+                        25.0,
+                        "可燃气 一氧化碳 LEL, CO",
+                        &[Gas::Methane, Gas::CarbonMonoxide],
+                        "C",
+                    )
+                })
                 .collect(),
         },
         Plant {
@@ -168,7 +254,17 @@ pub fn plants() -> Vec<Plant> {
 }
 
 #[expect(clippy::too_many_arguments, reason = "a row of a table, written once")]
-fn confined(n: usize, name: &str, kind: &'static str, assessed: &'static str, near: (f64, f64), volume_m3: f64, hazards: &'static str, gases: &'static [Gas], prefix: &str) -> Point {
+fn confined(
+    n: usize,
+    name: &str,
+    kind: &'static str,
+    assessed: &'static str,
+    near: (f64, f64),
+    volume_m3: f64,
+    hazards: &'static str,
+    gases: &'static [Gas],
+    prefix: &str,
+) -> Point {
     let (column, row) = ((n - 1) % 4, (n - 1) / 4);
     Point {
         code: format!("{prefix}-{n:02}"),

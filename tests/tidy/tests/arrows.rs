@@ -36,8 +36,22 @@ const NEVER_HEARD_OF: &[(&str, &[&str])] = &[
 ];
 
 const ALLOWED_LICENCES: &[&str] = &[
-    "Apache-2.0", "MIT", "MIT-0", "BSD-1-Clause", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "0BSD", "BSL-1.0", "Unicode-3.0",
-    "CC0-1.0", "CDLA-Permissive-2.0", "OpenSSL", "Unlicense", "Unicode-DFS-2016",
+    "Apache-2.0",
+    "MIT",
+    "MIT-0",
+    "BSD-1-Clause",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "BSL-1.0",
+    "Unicode-3.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "OpenSSL",
+    "Unlicense",
+    "Unicode-DFS-2016",
 ];
 
 /// File-level copyleft in one unmodified dependency of tokio-serial (see .deny.toml).

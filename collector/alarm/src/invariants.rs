@@ -1,0 +1,1 @@
+//! What must hold of any list of transitions, as named functions. Tests and the simulation call them.

@@ -1,0 +1,4 @@
+/** Opens a page of ours. */
+export function goto(hash: string): void {
+  location.hash = hash;
+}

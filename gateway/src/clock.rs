@@ -1,0 +1,164 @@
+//! The only file of the gateway that asks what time it is.
+//!
+//! Two clocks, never mixed: the wall clock dates a reading for people, the monotonic clock (since the
+//! host's boot, counting suspend) measures ages and delays. A monotonic time means something only beside
+//! the boot it was taken in, so each clock names its boot. Tests use [`Clock::manual`] and move it themselves.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use measurement::{MonotonicMs, Timestamp};
+use telemetry::ClockQuality;
+
+/// 2026-01-01T00:00:00Z. No reading of this program can be older, so a wall clock before it is wrong.
+pub const BUILD_FLOOR: Timestamp = Timestamp(1_767_225_600_000);
+
+/// systemd-timesyncd creates this once it has disciplined the clock in this boot.
+const TIMESYNC_MARK: &str = "/run/systemd/timesync/synchronized";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Both clocks read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Wall clock.
+    pub wall: Timestamp,
+    /// Since boot.
+    pub mono: MonotonicMs,
+}
+
+/// The clocks of this host, or a test's. Cheap to clone; every clone is the same clock.
+#[derive(Clone)]
+pub struct Clock {
+    source: Arc<Source>,
+}
+
+enum Source {
+    System { boot: u64, vouched: bool, steps: Mutex<StepWatch> },
+    Manual { boot: u64, wall_ms: AtomicI64, mono_ms: AtomicU64, quality: Mutex<ClockQuality> },
+}
+
+impl Clock {
+    /// The host's clocks. `vouched` is the site's word that something disciplines the wall clock even
+    /// though we cannot see it (GPS, chrony, a virtual machine's host).
+    pub fn system(vouched: bool) -> Clock {
+        Clock { source: Arc::new(Source::System { boot: boot_id(Path::new(BOOT_ID)), vouched, steps: Mutex::new(StepWatch::default()) }) }
+    }
+
+    /// A clock that stands still until it is moved; for tests and simulations.
+    pub fn manual(boot: u64, wall: Timestamp) -> Clock {
+        let quality = Mutex::new(ClockQuality::Synchronised);
+        Clock { source: Arc::new(Source::Manual { boot, wall_ms: AtomicI64::new(wall.0), mono_ms: AtomicU64::new(1_000), quality }) }
+    }
+
+    /// Wall clock.
+    pub fn wall(&self) -> Timestamp {
+        match &*self.source {
+            Source::System { .. } => system_wall(),
+            Source::Manual { wall_ms, .. } => Timestamp(wall_ms.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Milliseconds since the host's boot, suspend included.
+    pub fn mono(&self) -> MonotonicMs {
+        match &*self.source {
+            Source::System { .. } => system_mono(),
+            Source::Manual { mono_ms, .. } => MonotonicMs(mono_ms.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Both.
+    pub fn now(&self) -> Moment {
+        Moment { wall: self.wall(), mono: self.mono() }
+    }
+
+    /// Names this boot; monotonic times of different boots cannot be compared.
+    pub fn boot(&self) -> u64 {
+        match &*self.source {
+            Source::System { boot, .. } | Source::Manual { boot, .. } => *boot,
+        }
+    }
+
+    /// How far the wall clock is to be trusted now.
+    pub fn quality(&self) -> ClockQuality {
+        match &*self.source {
+            Source::System { vouched, .. } => judge(self.wall(), *vouched || Path::new(TIMESYNC_MARK).exists()),
+            Source::Manual { quality, .. } => *quality.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// By how many milliseconds the wall clock was stepped since the last call, when by more than a second.
+    pub fn stepped(&self) -> Option<i64> {
+        match &*self.source {
+            Source::System { steps, .. } => steps.lock().unwrap_or_else(PoisonError::into_inner).observe(self.now()),
+            Source::Manual { .. } => None,
+        }
+    }
+
+    /// Moves a manual clock's both hands forward; a system clock stays as it is.
+    pub fn advance(&self, ms: u64) {
+        if let Source::Manual { wall_ms, mono_ms, .. } = &*self.source {
+            wall_ms.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
+            mono_ms.fetch_add(ms, Ordering::SeqCst);
+        }
+    }
+
+    /// Steps only the wall clock of a manual clock, as an operator or NTP would.
+    pub fn step_wall(&self, by_ms: i64) {
+        if let Source::Manual { wall_ms, .. } = &*self.source {
+            wall_ms.fetch_add(by_ms, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A clock before the build floor is wrong whatever anyone says; a disciplined one is trusted; one that
+/// nobody vouches for is not.
+fn judge(wall: Timestamp, disciplined: bool) -> ClockQuality {
+    if wall < BUILD_FLOOR || !disciplined { ClockQuality::Untrusted } else { ClockQuality::Synchronised }
+}
+
+/// Notices a stepped wall clock by comparing it with the monotonic one.
+#[derive(Debug, Default)]
+pub struct StepWatch {
+    offset_ms: Option<i64>,
+}
+
+impl StepWatch {
+    /// Slower drift than this between two looks is discipline, not a step.
+    const STEP_MS: i64 = 1_000;
+
+    /// The step since the last look, if there was one.
+    pub fn observe(&mut self, now: Moment) -> Option<i64> {
+        let offset = now.wall.0.saturating_sub(i64::try_from(now.mono.0).unwrap_or(i64::MAX));
+        let step = offset.saturating_sub(self.offset_ms.replace(offset)?);
+        (step.abs() > StepWatch::STEP_MS).then_some(step)
+    }
+}
+
+/// The kernel's boot id folded to 64 bits. Where there is none, a random number: ages are then known only
+/// within one run of the program, which is safe.
+fn boot_id(path: &Path) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let folded = u128::from_str_radix(&digits, 16).map(|id| (id >> 64) as u64 ^ id as u64).unwrap_or(0);
+    if folded == 0 { rand::random::<u64>() | 1 } else { folded }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file that asks the time")]
+fn system_wall() -> Timestamp {
+    match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+        Err(before) => Timestamp(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
+    }
+}
+
+/// CLOCK_BOOTTIME: the monotonic clock that goes on while the host is suspended, so that no age is
+/// under-estimated by a sleep.
+fn system_mono() -> MonotonicMs {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let ms = u64::try_from(now.tv_sec).unwrap_or(0) * 1_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
+    MonotonicMs(ms)
+}
+
+#[cfg(test)]
+mod tests;
