@@ -5,13 +5,25 @@
 //! spool (fsync never blocks the runtime) and one task that owns the machine and the broker connection.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use measurement::{MonotonicMs, Reading, Timestamp};
+use spool::Class;
 use telemetry::topic::GatewayId;
-use telemetry::{Catalogue, Happening};
+use telemetry::{Catalogue, CatalogueHash, Happening};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use keeper::{Ask, Keeper};
+use record::{Kept, Note};
+
+mod carrier;
+pub mod keeper;
+pub mod machine;
+pub mod mqtt;
+pub mod record;
+mod thin;
 
 /// Where the broker is and how to prove who we are. An `mqtts://` broker's name is always checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -97,10 +109,21 @@ pub struct PostStatus {
     pub commit_ms: u64,
 }
 
+/// Questions to the keeper that may wait; beyond this an append waits.
+const ASKS: usize = 256;
+/// An append waits so long for the keeper.
+const APPEND_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The handle of the post. Dropping every handle does not stop it; the token given to [`Post::start`] does.
 #[derive(Debug, Clone)]
 pub struct Post {
-    status: std::sync::Arc<std::sync::Mutex<PostStatus>>,
+    asks: mpsc::Sender<Ask>,
+    status: Arc<Mutex<PostStatus>>,
+    stopped: watch::Receiver<bool>,
+    catalogues: PathBuf,
+    boot: u64,
+    lost: Arc<std::sync::atomic::AtomicU64>,
+    in_force: watch::Sender<CatalogueHash>,
 }
 
 impl Post {
@@ -108,29 +131,88 @@ impl Post {
     /// are tried again for ever, and [`Post::status`] says how it stands. Cancelling `shutdown` commits what
     /// was appended, says goodbye to the broker and ends within two seconds; await [`Post::stopped`].
     pub fn start(config: PostConfig, clock: Clock, shutdown: CancellationToken) -> Post {
-        let _ = (config, clock, shutdown);
-        Post { status: std::sync::Arc::default() }
+        let (asks, asked) = mpsc::channel(ASKS);
+        let (report, reports) = mpsc::unbounded_channel();
+        let (done, stopped) = watch::channel(false);
+        let (in_force, catalogue) = watch::channel(CatalogueHash(0));
+        let status = Arc::new(Mutex::new(PostStatus::default()));
+        let catalogues = config.spool.join("catalogues");
+        let keeper = Keeper {
+            directory: config.spool.join("log"),
+            capacity_bytes: config.capacity_bytes,
+            holder: holder(),
+            clock: clock.clone(),
+            asks: asked,
+            report,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let thread = tokio::task::spawn_blocking(move || keeper.run());
+        let carrier = carrier::Carrier::new(config, clock.clone(), asks.clone(), status.clone(), catalogue, catalogues.clone());
+        let boot = clock.boot();
+        let stop = asks.clone();
+        tokio::spawn(async move {
+            carrier.run(reports, shutdown).await;
+            let _ = stop.send(Ask::Stop).await;
+            let _ = thread.await;
+            let _ = done.send(true);
+        });
+        Post { asks, status, stopped, catalogues, boot, lost: Arc::default(), in_force }
     }
 
     /// Hands entries in, in order. Waits up to two seconds when memory is full (the disk is too slow); what
-    /// still finds no room is counted, declared as a gap as soon as the disk writes again, and returned as
-    /// the number of entries lost, so that polling never stops for a disk.
+    /// still finds no room is returned as the number of entries lost, so that polling never stops for a disk.
     pub async fn append(&self, entries: Vec<NewEntry>) -> usize {
-        let _ = entries;
-        0
+        let count = entries.len();
+        let kept = entries.into_iter().map(|entry| {
+            let (class, kept) = match entry.content {
+                Content::Reading { reading, parsed_at, sample_age_ms } => {
+                    let class = if entry.urgent { Class::Urgent } else { Class::Telemetry };
+                    (class, Kept::Reading { reading, parsed_at, sample_age_ms })
+                }
+                Content::Happening(happening) => (Class::Other, Kept::Happening(happening)),
+            };
+            (class, kept.encode())
+        });
+        let ask = Ask::Append(kept.collect());
+        match self.asks.send_timeout(ask, APPEND_WAIT).await {
+            Ok(()) => 0,
+            Err(_) => {
+                self.lost.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed);
+                count
+            }
+        }
     }
 
     /// Puts a channel catalogue in force. Must be called before the first reading; readings appended
     /// afterwards mean this catalogue's channel numbers.
     pub async fn set_catalogue(&self, catalogue: Catalogue) {
-        let _ = catalogue;
+        let hash = catalogue.hash();
+        let known = carrier::keep_catalogue(&self.catalogues, &catalogue);
+        let _ = self.asks.send(Ask::Note(Note { boot: self.boot, catalogue: hash })).await;
+        // One that was spooled before is not spooled again: the collector asks when it lacks it.
+        if !known {
+            let parts = catalogue.parts().into_iter().map(|part| (Class::Other, Kept::Part(part).encode()));
+            let _ = self.asks.send(Ask::Append(parts.collect())).await;
+        }
+        let _ = self.in_force.send(hash);
     }
 
     /// How it stands now.
     pub fn status(&self) -> PostStatus {
-        self.status.lock().map(|s| s.clone()).unwrap_or_default()
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        status.lost += self.lost.load(std::sync::atomic::Ordering::Relaxed);
+        status
     }
 
     /// Returns once everything appended is on disk and the task has ended after a shutdown.
-    pub async fn stopped(&self) {}
+    pub async fn stopped(&self) {
+        let mut stopped = self.stopped.clone();
+        let _ = stopped.wait_for(|done| *done).await;
+    }
+}
+
+/// This machine's mark, from its machine id: a spool carried to another machine begins a new epoch.
+fn holder() -> u64 {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    telemetry::topic::fnv1a_64(id.trim().as_bytes())
 }

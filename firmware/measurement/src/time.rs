@@ -5,7 +5,7 @@
 pub struct Timestamp(pub i64);
 
 /// Milliseconds since a boot, never going backwards. Meaningless outside the boot that made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MonotonicMs(pub u64);
 
 impl Timestamp {

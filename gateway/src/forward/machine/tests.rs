@@ -1,0 +1,134 @@
+#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+use super::*;
+use proptest::prelude::*;
+use telemetry::Range;
+
+const NOW: MonotonicMs = MonotonicMs(1_000);
+
+fn connected(floor: u64, highest: u64) -> Machine {
+    let mut machine = Machine::new(floor, highest, RangeSet::new());
+    machine.connected(NOW);
+    machine
+}
+
+fn ack(contiguous: u64, ranges: &[(u64, u64)]) -> Ack {
+    let ranges = ranges.iter().map(|(first, last)| Range { first: *first, last: *last }).collect();
+    Ack { contiguous, ranges, ..Ack::default() }
+}
+
+fn send(machine: &mut Machine, wanted: Wanted, most: u64, now: MonotonicMs) -> (u64, u64) {
+    let last = wanted.to.min(wanted.from + most - 1);
+    machine.sent(wanted.lane, wanted.from, last, now);
+    (wanted.from, last)
+}
+
+#[test]
+fn nothing_is_sent_before_the_broker_is_there() {
+    let mut machine = Machine::new(1, 10, RangeSet::new());
+    assert_eq!(machine.next(), None);
+    machine.connected(NOW);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 1, to: 10 }));
+}
+
+#[test]
+fn live_overtakes_backlog() {
+    let mut machine = connected(1, 10);
+    machine.durable(1, 12);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Live, from: 11, to: 12 }));
+    machine.sent(Lane::Live, 11, 12, NOW);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 1, to: 10 }));
+}
+
+#[test]
+fn an_acknowledged_range_is_not_sent_again() {
+    let mut machine = connected(1, 10);
+    machine.acknowledge(&ack(3, &[(6, 7)]), NOW);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 4, to: 5 }));
+    machine.sent(Lane::Backlog, 4, 5, NOW);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 8, to: 10 }));
+}
+
+#[test]
+fn a_batch_lost_on_the_way_is_sent_again_though_others_arrive() {
+    let mut machine = connected(1, 4);
+    machine.sent(Lane::Backlog, 1, 2, NOW);
+    machine.sent(Lane::Backlog, 3, 4, NOW);
+    machine.acknowledge(&ack(0, &[(3, 4)]), NOW);
+    assert_eq!(machine.next(), None);
+    machine.tick(MonotonicMs(NOW.0 + RESEND_AFTER_MS));
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 1, to: 2 }));
+}
+
+#[test]
+fn no_progress_for_long_rebuilds_the_connection() {
+    let mut machine = connected(1, 4);
+    machine.sent(Lane::Backlog, 1, 4, NOW);
+    assert!(!machine.tick(MonotonicMs(NOW.0 + REBUILD_AFTER_MS - 1)));
+    assert!(machine.tick(MonotonicMs(NOW.0 + REBUILD_AFTER_MS)));
+}
+
+#[test]
+fn an_idle_connection_is_left_alone() {
+    let mut machine = connected(1, 4);
+    machine.acknowledge(&ack(4, &[]), NOW);
+    assert!(!machine.tick(MonotonicMs(NOW.0 + 100 * REBUILD_AFTER_MS)));
+}
+
+#[test]
+fn a_resend_order_makes_the_acknowledged_due_again() {
+    let mut machine = connected(1, 4);
+    machine.acknowledge(&ack(4, &[]), NOW);
+    machine.unacknowledge(2, 3);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 2, to: 3 }));
+}
+
+#[test]
+fn a_live_lane_that_fell_far_behind_leaves_the_old_to_the_backlog() {
+    let mut machine = connected(1, 0);
+    machine.durable(1, LIVE_REACH * 3);
+    let wanted = machine.next().unwrap();
+    assert_eq!(wanted.lane, Lane::Live);
+    assert!(wanted.from > LIVE_REACH * 2);
+}
+
+proptest! {
+    /// Whatever is lost, reordered or cut, everything reaches the other end once there is peace.
+    #[test]
+    fn everything_arrives_in_the_end(steps in proptest::collection::vec((0_u8..6, 1_u64..40), 1..200)) {
+        let mut machine = Machine::new(1, 0, RangeSet::new());
+        let (mut highest, mut now, mut held) = (0_u64, 1_000_u64, RangeSet::new());
+        for (step, n) in steps {
+            now += n * 100;
+            match step {
+                0 | 1 => { highest += n; machine.durable(1, highest); }
+                2 => machine.connected(MonotonicMs(now)),
+                3 => machine.disconnected(),
+                // Sent and lost.
+                4 => if let Some(wanted) = machine.next() { send(&mut machine, wanted, n, MonotonicMs(now)); },
+                // Sent and stored, the acknowledgement lost every other time.
+                _ => if let Some(wanted) = machine.next() {
+                    let (first, last) = send(&mut machine, wanted, n, MonotonicMs(now));
+                    held.insert(first, last);
+                    if n % 2 == 0 { machine.acknowledge(&ack_of(&held), MonotonicMs(now)); }
+                },
+            }
+            prop_assert!(machine.flights.len() <= WINDOW);
+        }
+        machine.connected(MonotonicMs(now));
+        for _ in 0..10_000 {
+            now += 100;
+            machine.tick(MonotonicMs(now));
+            let Some(wanted) = machine.next() else { break };
+            let (first, last) = send(&mut machine, wanted, 50, MonotonicMs(now));
+            held.insert(first, last);
+            machine.acknowledge(&ack_of(&held), MonotonicMs(now));
+        }
+        prop_assert!(highest == 0 || held.covers(1, highest));
+    }
+}
+
+fn ack_of(held: &RangeSet) -> Ack {
+    let contiguous = held.first_missing(1) - 1;
+    let ranges: Vec<(u64, u64)> = held.iter().filter(|(first, _)| *first > contiguous).take(64).collect();
+    ack(contiguous, &ranges)
+}

@@ -1,0 +1,99 @@
+#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+use super::*;
+
+const GOOD: &str = r#"gateway = "works-1"
+name = "Works"
+[broker]
+url = "mqtt://127.0.0.1:1883"
+[[bus]]
+name = "line-1"
+serial = "/dev/ttyUSB0"
+baud = 9600
+[[bus.device]]
+name = "tank-1"
+unit = 1
+profile = "davy-node"
+period_ms = 1000
+[[bus.device.channel]]
+key = "0"
+tag = "CH4"
+quantity = "CH4"
+unit = "%LEL"
+range = [0.0, 100.0]
+limit = [{ high = 10.0, release = 9.5 }]
+[[bus.device]]
+name = "tank-2"
+unit = 2
+profile = "honeywell-xnx"
+[[bus.device.channel]]
+key = "gas"
+tag = "CH4"
+quantity = "CH4"
+unit = "%LEL"
+"#;
+
+fn refused(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    Site::parse(Path::new("site.toml"), &GOOD.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_good_site_is_taken_and_numbers_its_channels() {
+    let site = Site::parse(Path::new("site.toml"), GOOD).unwrap();
+    let tags: Vec<String> = site.catalogue().channels.into_iter().map(|channel| channel.tag).collect();
+    assert_eq!(tags, ["tank-1/CH4", "tank-2/CH4"]);
+    assert_eq!(site.buses[0].devices[1].channels[0].number, 1);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let said = refused("baud = 9600", "bauds = 9600");
+    assert!(said.starts_with("site.toml:8: ") && said.contains("bauds"), "{said}");
+}
+
+#[test]
+fn two_devices_with_one_unit_id_on_a_bus_are_refused() {
+    let said = refused("unit = 2", "unit = 1");
+    assert_eq!(said, "site.toml:23: unit 1 is already device \"tank-1\" on bus \"line-1\"; every device on a bus needs its own");
+}
+
+#[test]
+fn a_limit_whose_release_lies_beyond_its_setpoint_is_refused() {
+    let said = refused("release = 9.5", "release = 12.0");
+    assert_eq!(said, "site.toml:20: release 12 lies beyond the setpoint 10; it must lie on the safe side of it");
+}
+
+#[test]
+fn a_limit_outside_the_range_is_refused() {
+    let said = refused("high = 10.0, release = 9.5", "high = 200.0");
+    assert!(said.starts_with("site.toml:20: limit 200 lies outside the range 0 to 100"), "{said}");
+}
+
+#[test]
+fn a_bad_address_is_refused() {
+    let said = refused("serial = \"/dev/ttyUSB0\"", "tcp = \"192.168.1.20\"");
+    assert_eq!(said, "site.toml:7: address \"192.168.1.20\" must be host:port, for example 192.168.1.20:502");
+}
+
+#[test]
+fn a_unit_id_that_no_serial_device_can_have_is_refused() {
+    assert_eq!(refused("unit = 2", "unit = 0"), "site.toml:23: unit 0 must lie between 1 and 247");
+}
+
+#[test]
+fn a_value_the_profile_does_not_have_is_refused_and_those_it_has_are_named() {
+    let said = refused("key = \"gas\"", "key = \"methane\"");
+    assert!(said.starts_with("site.toml:26: profile honeywell-xnx has no value \"methane\"; it has gas"), "{said}");
+}
+
+#[test]
+fn an_unknown_profile_a_unit_and_a_broker_are_refused_in_one_sentence() {
+    assert!(refused("\"davy-node\"", "\"dave\"").contains("site.toml:12: there is no profile \"dave\""));
+    assert!(refused("unit = \"%LEL\"\nrange", "unit = \"LEL\"\nrange").contains("site.toml:18: \"LEL\" is not a unit"));
+    assert!(refused("mqtt://127.0.0.1:1883", "127.0.0.1").contains("site.toml:4: broker url"));
+}
+
+#[test]
+fn a_bus_needs_exactly_one_road() {
+    assert!(refused("serial = \"/dev/ttyUSB0\"", "pause_ms = 5").contains("exactly one of tcp, rtu_over_tcp and serial"));
+}
