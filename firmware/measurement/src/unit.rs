@@ -112,11 +112,11 @@ impl Conversion {
         if from == to {
             return Some(value);
         }
-        let ppm = self.to_ppm(value.get(), from)?;
-        Value::new(self.from_ppm(ppm, to)?)
+        let ppm = self.ppm_of(value.get(), from)?;
+        Value::new(self.number_of(ppm, to)?)
     }
 
-    fn to_ppm(&self, number: f32, from: Unit) -> Option<f32> {
+    fn ppm_of(&self, number: f32, from: Unit) -> Option<f32> {
         Some(match from {
             Unit::Ppm => number,
             Unit::Ppb => number / 1000.0,
@@ -127,7 +127,7 @@ impl Conversion {
         })
     }
 
-    fn from_ppm(&self, ppm: f32, to: Unit) -> Option<f32> {
+    fn number_of(&self, ppm: f32, to: Unit) -> Option<f32> {
         Some(match to {
             Unit::Ppm => ppm,
             Unit::Ppb => ppm * 1000.0,

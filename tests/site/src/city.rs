@@ -24,9 +24,16 @@ pub struct Channel {
     pub quantity: Quantity,
     pub unit: Unit,
     pub range: (f32, f32),
-    /// The sensor's resolution in the channel's unit.
-    pub resolution: f64,
+    /// Beyond these the node sounds and the gateway hurries; the collector judges by its own rule packs.
+    pub limits: &'static [Level],
     pub behaviour: Behaviour,
+}
+
+/// A level of a node's own alarm, in the channel's unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Level {
+    High(f32),
+    Low(f32),
 }
 
 /// How the nodes of a plant are reached.
@@ -68,6 +75,8 @@ pub struct Point {
     pub gases: &'static [Gas],
     /// How fast each of them comes in when it leaks, m3/s, by [`leak_rate`].
     pub volume_m3: f64,
+    /// False for a point that is left to the newcomer to register and bind.
+    pub is_registered: bool,
 }
 
 const ELECTROCHEMICAL: Behaviour = Behaviour { t90_s: 12.0, noise: 0.15, drift_per_day: 0.05 };
@@ -81,16 +90,23 @@ const CONFINED: &[Channel] = &[
         quantity: Quantity::Gas(Gas::Methane),
         unit: Unit::PercentLel,
         range: (0.0, 100.0),
-        resolution: 0.1,
+        limits: &[Level::High(10.0), Level::High(25.0)],
         behaviour: CATALYTIC,
     },
-    Channel { key: "o2", quantity: Quantity::Oxygen, unit: Unit::PercentVol, range: (0.0, 30.0), resolution: 0.1, behaviour: OXYGEN },
+    Channel {
+        key: "o2",
+        quantity: Quantity::Oxygen,
+        unit: Unit::PercentVol,
+        range: (0.0, 30.0),
+        limits: &[Level::Low(19.5)],
+        behaviour: OXYGEN,
+    },
     Channel {
         key: "h2s",
         quantity: Quantity::Gas(Gas::HydrogenSulphide),
         unit: Unit::Ppm,
         range: (0.0, 100.0),
-        resolution: 0.1,
+        limits: &[Level::High(7.06)],
         behaviour: ELECTROCHEMICAL,
     },
     Channel {
@@ -98,7 +114,7 @@ const CONFINED: &[Channel] = &[
         quantity: Quantity::Gas(Gas::CarbonMonoxide),
         unit: Unit::Ppm,
         range: (0.0, 1000.0),
-        resolution: 1.0,
+        limits: &[Level::High(17.2)],
         behaviour: ELECTROCHEMICAL,
     },
 ];
@@ -109,7 +125,7 @@ const FACE: &[Channel] = &[
         quantity: Quantity::Gas(Gas::Methane),
         unit: Unit::PercentVol,
         range: (0.0, 4.0),
-        resolution: 0.01,
+        limits: &[Level::High(1.0), Level::High(1.5)],
         behaviour: LASER,
     },
     Channel {
@@ -117,7 +133,7 @@ const FACE: &[Channel] = &[
         quantity: Quantity::Gas(Gas::CarbonMonoxide),
         unit: Unit::Ppm,
         range: (0.0, 1000.0),
-        resolution: 1.0,
+        limits: &[Level::High(24.0)],
         behaviour: ELECTROCHEMICAL,
     },
     Channel {
@@ -125,7 +141,7 @@ const FACE: &[Channel] = &[
         quantity: Quantity::AirVelocity,
         unit: Unit::MetrePerSecond,
         range: (0.0, 15.0),
-        resolution: 0.1,
+        limits: &[Level::Low(0.25)],
         behaviour: Behaviour { t90_s: 3.0, noise: 0.05, drift_per_day: 0.0 },
     },
     Channel {
@@ -133,7 +149,7 @@ const FACE: &[Channel] = &[
         quantity: Quantity::Temperature,
         unit: Unit::Celsius,
         range: (0.0, 60.0),
-        resolution: 0.1,
+        limits: &[Level::High(30.0)],
         behaviour: Behaviour { t90_s: 60.0, noise: 0.05, drift_per_day: 0.0 },
     },
 ];
@@ -174,9 +190,11 @@ pub fn plants() -> Vec<Plant> {
             county: "示范一区",
             road: Road::Pty,
             period_ms: 2000,
-            points: (1..=12)
-                .map(|n| {
-                    confined(
+            points: (1..=13)
+                .map(|n| Point {
+                    // The last vat has its node but is in no registry yet: it is there to try it out.
+                    is_registered: n < 13,
+                    ..confined(
                         n,
                         &format!("腌制池 {n} 号 Pickling vat {n}"),
                         "地下有限空间",
@@ -278,6 +296,7 @@ fn confined(
         channels: CONFINED,
         gases,
         volume_m3,
+        is_registered: true,
     }
 }
 
@@ -299,6 +318,7 @@ fn roadway(n: usize, name: &str, assessed: &'static str, methane_percent: f64) -
         channels: FACE,
         gases: &[Gas::Methane],
         volume_m3,
+        is_registered: true,
     }
 }
 

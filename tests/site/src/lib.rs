@@ -5,6 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod city;
+pub mod demo;
 pub mod plant;
+mod registration;
 pub mod script;
 pub mod sensor;
+pub mod sitefile;
+pub mod world;
