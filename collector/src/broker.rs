@@ -69,26 +69,16 @@ pub struct Broker {
 
 /// Starts listening and returns.
 pub async fn start(parts: BrokerParts) -> Result<Broker, BrokerError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("broker")
-        .enable_all()
-        .build()
-        .map_err(BrokerError::Runtime)?;
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("broker").enable_all().build();
+    let runtime = Own(Some(built.map_err(BrokerError::Runtime)?));
     let shutdown = parts.shutdown.clone();
-    let serving = runtime.spawn(serve(parts));
+    let serving = runtime.spawn(parts)?;
     let started = match serving.await {
         Ok(Ok(started)) => Ok(started),
         Ok(Err(error)) => Err(error),
         Err(error) => Err(BrokerError::Runtime(std::io::Error::other(error))),
     };
-    let (address, server, sender) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            runtime.shutdown_background();
-            return Err(error);
-        }
-    };
+    let (address, server, sender) = started?;
     let task = tokio::spawn(async move {
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -97,9 +87,27 @@ pub async fn start(parts: BrokerParts) -> Result<Broker, BrokerError> {
             _ = sender => {}
         }
         // Ends every connection: rmqtt has no stop of its own.
-        runtime.shutdown_background();
+        drop(runtime);
     });
     Ok(Broker { address, task })
+}
+
+/// The broker's runtime, which ends without waiting wherever it is dropped.
+struct Own(Option<tokio::runtime::Runtime>);
+
+impl Own {
+    fn spawn(&self, parts: BrokerParts) -> Result<tokio::task::JoinHandle<Result<(SocketAddr, Task, Task), BrokerError>>, BrokerError> {
+        let runtime = self.0.as_ref().ok_or_else(|| BrokerError::Runtime(std::io::Error::other("already ended")))?;
+        Ok(runtime.spawn(serve(parts)))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 type Task = tokio::task::JoinHandle<()>;

@@ -225,7 +225,7 @@ pub struct Alarm {
     pub unseen_points: Vec<String>,
 }
 
-/// t2 frame parsed, t3 edge state, t4 committed, t5 painted, t6 accepted by an endpoint, t7 acknowledged.
+/// t2 frame parsed, t3 edge state (on the gateway's disk, judged by its own limits, sent off), t4 committed, t5 painted, t6 accepted by an endpoint, t7 acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stages {
     pub t2: Option<i64>,
@@ -416,6 +416,12 @@ impl Alarm {
     }
 }
 
+/// At most two decimals, none that say nothing: a title is read, not computed with.
+fn shown(value: measurement::Value) -> String {
+    let text = format!("{:.2}", value.get());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn titles(episode: &Episode, channel: Option<&Channel>, point: Option<&str>) -> (String, String) {
     let (zh, en) = kind_words(episode.kind);
     if matches!(episode.kind, Kind::GatewayLost | Kind::Identity) {
@@ -428,9 +434,10 @@ fn titles(episode: &Episode, channel: Option<&Channel>, point: Option<&str>) -> 
     let unit = episode.unit.symbol();
     let (detail_zh, detail_en) = match (episode.kind, episode.value, episode.setpoint) {
         (Kind::Limit, Some(value), Some(setpoint)) => {
+            let (value, setpoint) = (shown(value), shown(setpoint));
             (format!("({value} {unit},限值 {setpoint} {unit})"), format!(" ({value} {unit}, limit {setpoint} {unit})"))
         }
-        (Kind::OverRange, Some(value), _) => (format!("({value} {unit})"), format!(" ({value} {unit})")),
+        (Kind::OverRange, Some(value), _) => (format!("({} {unit})", shown(value)), format!(" ({} {unit})", shown(value))),
         _ => match episode.reason.as_deref().map(reason_words) {
             Some((zh, en)) => (format!("({zh})"), format!(" ({en})")),
             None => Default::default(),

@@ -33,7 +33,7 @@ impl Browser {
         let mut lines = BufReader::new(driver.stdout.take().context("its output")?).lines();
         let port: u16 = loop {
             let line = lines.next_line().await?.context("chromedriver stopped before it named its port")?;
-            if let Some((_, rest)) = line.split_once("on port ") {
+            if let Some((_, rest)) = line.split_once("started successfully on port ") {
                 break rest.trim_end_matches('.').trim().parse().context("the port chromedriver named")?;
             }
         };

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod mosquitto;
+pub mod room;
 pub mod sink;
 
 use std::path::PathBuf;

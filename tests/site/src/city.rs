@@ -353,6 +353,19 @@ impl Channel {
         }
     }
 
+    /// What people call it.
+    pub fn label(&self) -> &'static str {
+        match self.quantity {
+            Quantity::Gas(Gas::Methane) => "甲烷 CH4",
+            Quantity::Gas(Gas::HydrogenSulphide) => "硫化氢 H2S",
+            Quantity::Gas(Gas::CarbonMonoxide) => "一氧化碳 CO",
+            Quantity::Gas(Gas::CarbonDioxide) => "二氧化碳 CO2",
+            Quantity::Oxygen => "氧气 O2",
+            Quantity::Temperature => "温度 Temperature",
+            Quantity::AirVelocity => "风速 Air velocity",
+        }
+    }
+
     /// Name of the quantity, as catalogues and rule packs write it.
     pub fn quantity_name(&self) -> &'static str {
         match self.quantity {

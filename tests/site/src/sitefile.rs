@@ -46,19 +46,19 @@ pub fn site_file(plant: &Plant, reach: &Reach, sign_in: &SignIn) -> String {
             point.code, plant.period_ms
         );
         for (number, channel) in (0_u8..).zip(point.channels) {
-            write_channel(&mut text, number, channel, &point.name);
+            write_channel(&mut text, number, channel);
         }
     }
     text
 }
 
-fn write_channel(text: &mut String, number: u8, channel: &Channel, point: &str) {
+fn write_channel(text: &mut String, number: u8, channel: &Channel) {
     let (low, high) = channel.range;
     let _ = write!(
         text,
         "[[bus.device.channel]]\nkey = \"{number}\"\ntag = {:?}\nname = {:?}\nquantity = {:?}\nunit = {:?}\nrange = [{low:?}, {high:?}]\n",
         channel.key,
-        format!("{point} {}", channel.quantity_name()),
+        channel.label(),
         channel.quantity_name(),
         channel.unit.symbol(),
     );

@@ -189,6 +189,8 @@ impl StreamOf<'_> {
         // the whole transit bound, so a stated latency is never too short.
         let t2 =
             age_ms.and_then(|age| i64::try_from(age).ok()).map(|age| self.received.wall.plus_ms(i64::from(stamped.parse_lag_ms) - age));
+        // The gateway had it on its disk, judged it and sent it off no later than its transit before it arrived.
+        let t3 = age_ms.and(self.letter.transit_ms).map(|transit| self.received.wall.plus_ms(-i64::from(transit)));
         intake.seen.push(Observation {
             channel,
             place: Place { epoch: self.epoch, sequence },
@@ -198,8 +200,8 @@ impl StreamOf<'_> {
             age_ms: age_ms.map_or(0, |age| u32::try_from(age).unwrap_or(u32::MAX)),
             outcome,
             live,
-            t2: t2.map(|t2| t2.min(self.received.wall)),
-            t3: None,
+            t2: t2.map(|t2| t2.min(t3.unwrap_or(self.received.wall))),
+            t3,
         });
     }
 

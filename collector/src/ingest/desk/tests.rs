@@ -89,7 +89,7 @@ impl Bench {
 }
 
 #[test]
-fn a_fresh_reading_is_a_row_and_a_live_observation_with_its_t2() {
+fn a_fresh_reading_is_a_row_and_a_live_observation_with_its_t2_and_t3() {
     let mut bench = Bench::new();
     bench.letter(1, 1, &[reading(3.0, Some(400))]);
     let row = Row {
@@ -103,6 +103,7 @@ fn a_fresh_reading_is_a_row_and_a_live_observation_with_its_t2() {
     let seen = bench.intake.seen[0];
     // Arrival less age and transit bound, plus the 7 ms from sampling to the parsed frame.
     assert_eq!((seen.live, seen.age_ms, seen.t2), (true, 410, Some(Timestamp(NOW - 403))));
+    assert_eq!(seen.t3, Some(Timestamp(NOW - 10)), "it left the gateway the transit before it arrived");
     assert_eq!(bench.acks()[0].contiguous, 1);
 }
 
