@@ -4,8 +4,10 @@
 
 pub mod browser;
 pub mod mosquitto;
+pub mod programs;
 pub mod room;
 pub mod sink;
+pub mod slave;
 
 use std::path::PathBuf;
 

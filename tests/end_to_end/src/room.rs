@@ -38,6 +38,12 @@ impl Room {
         told(path, answer).await
     }
 
+    /// Replaces.
+    pub async fn put(&self, path: &str, body: Value) -> Result<Value> {
+        let answer = self.http.put(self.url(path)).header("origin", &self.base).json(&body).send().await?;
+        told(path, answer).await
+    }
+
     /// Asks again and again until `look` finds what it wants.
     pub async fn until<T>(&self, what: &str, limit: Duration, path: &str, mut look: impl FnMut(&Value) -> Option<T>) -> Result<T> {
         let mut last = Value::Null;

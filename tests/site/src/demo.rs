@@ -66,7 +66,9 @@ impl Demo {
         std::fs::create_dir_all(&options.data).with_context(|| format!("cannot make the folder {}", options.data.display()))?;
         let plants = plants();
         let collector = collector::run(collector_config(&options)?, shutdown.clone()).await?;
-        let world = World::new(&plants, options.seed, options.has_script);
+        let mut world = World::new(&plants, options.seed, options.has_script);
+        // The nodes have been running before anybody asks them.
+        world.advance(STEP.as_secs_f64());
         let lines = lines(&plants, world.nodes().cloned().collect(), &shutdown).await?;
         let url = format!("mqtt://{}", collector.mqtt.context("the demo's collector has its own broker")?);
 
