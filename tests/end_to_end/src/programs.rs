@@ -58,11 +58,6 @@ impl Program {
         }
     }
 
-    /// What it has said so far that begins so.
-    pub fn said(&self, beginning: &str) -> Option<String> {
-        self.said.borrow().iter().find_map(|line| line.strip_prefix(beginning).map(|rest| rest.trim().to_owned()))
-    }
-
     /// `kill -9`.
     pub async fn kill(&mut self) -> Result<()> {
         self.child.kill().await.with_context(|| format!("{} can be killed", self.name))

@@ -52,8 +52,7 @@ async fn whoever_is_killed_for_a_minute_every_answer_is_stored_once_and_late_ala
     let Some(mut broker) = Mosquitto::start().await? else { return Ok(()) };
     let plant = Plant::new().await?;
     let mut collector = plant.start_collector(&broker)?;
-    collector.says("pages:").await?;
-    let first = collector.said("first sign-in: admin / ").context("the first password")?;
+    let first = collector.says("first sign-in: admin / ").await?;
     let first = first.split_whitespace().next().context("the first password")?.to_owned();
     let mut room = Room::enter(&plant.base, Some(&first)).await?;
     let site = plant.enrol(&room).await?;
@@ -61,7 +60,11 @@ async fn whoever_is_killed_for_a_minute_every_answer_is_stored_once_and_late_ala
     let channels = plant.register(&room).await?;
     let steady = channels["steady"];
 
-    // A live alarm stands before anything is killed.
+    // A live alarm stands before anything is killed. Live: the gateway has learnt how long its post takes.
+    room.until("readings are live", PATIENCE, "channels", |channels| {
+        channels.as_array()?.iter().any(|channel| channel["id"] == steady && channel["live"] == true).then_some(())
+    })
+    .await?;
     plant.tell(|told| told.steady = GAS);
     let standing = room.until("the live alarm", PATIENCE, "alarms", |alarms| limit_of(alarms, steady)).await?;
     assert_eq!(standing["late"], false, "{standing}");
