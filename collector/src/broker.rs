@@ -96,7 +96,7 @@ pub async fn start(parts: BrokerParts) -> Result<Broker, BrokerError> {
 struct Own(Option<tokio::runtime::Runtime>);
 
 impl Own {
-    fn spawn(&self, parts: BrokerParts) -> Result<tokio::task::JoinHandle<Result<(SocketAddr, Task, Task), BrokerError>>, BrokerError> {
+    fn spawn(&self, parts: BrokerParts) -> Result<tokio::task::JoinHandle<Serving>, BrokerError> {
         let runtime = self.0.as_ref().ok_or_else(|| BrokerError::Runtime(std::io::Error::other("already ended")))?;
         Ok(runtime.spawn(serve(parts)))
     }
@@ -111,8 +111,10 @@ impl Drop for Own {
 }
 
 type Task = tokio::task::JoinHandle<()>;
+/// Where it listens, the server and the sender.
+type Serving = Result<(SocketAddr, Task, Task), BrokerError>;
 
-async fn serve(parts: BrokerParts) -> Result<(SocketAddr, Task, Task), BrokerError> {
+async fn serve(parts: BrokerParts) -> Serving {
     let BrokerParts { listen, root, store, inbox, outgoing, clock, .. } = parts;
     let context = ServerContext::new().build().await;
     let register = context.extends.hook_mgr().register();

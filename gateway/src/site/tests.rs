@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test may stop here")]
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
 use super::*;
 
 const GOOD: &str = r#"gateway = "works-1"

@@ -31,19 +31,51 @@ struct Arguments {
     /// Where to put the data; a temporary folder by default.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Only what a gateway costs.
+    #[arg(long)]
+    gateway_only: bool,
+    #[command(subcommand)]
+    child: Option<Child>,
+}
+
+#[derive(clap::Subcommand)]
+enum Child {
+    /// The process whose cost is measured; started by the benchmark itself.
+    #[command(hide = true)]
+    GatewayChild { site: PathBuf, state: PathBuf },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     // As many threads as a small collector has: the figure is for two cores.
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(measure(arguments))
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        if let Some(Child::GatewayChild { site, state }) = arguments.child {
+            return benchmark::gateway::child(&site, state).await;
+        }
+        let mut figures = Vec::new();
+        if !arguments.gateway_only {
+            measure(&arguments, &mut figures).await?;
+        }
+        for devices in [50, 500] {
+            progress(&format!("a gateway with {devices} devices of 8 registers, read every second"));
+            let cost = benchmark::gateway::cost(devices, 1000, arguments.seconds.min(30)).await?;
+            figures.push(format!(
+                "gateway, {devices} x 8 registers/s  {:.0} registers/s, {:.2} CPU-s per 100,000, RSS {:.0} MB, {:.1} % stored at the end",
+                cost.registers_per_s, cost.cpu_per_100k, cost.resident_mb, cost.stored_percent
+            ));
+        }
+        done("done");
+        println!();
+        figures.iter().for_each(|figure| println!("{figure}"));
+        Ok(())
+    })
 }
 
-async fn measure(arguments: Arguments) -> anyhow::Result<()> {
+async fn measure(arguments: &Arguments, figures: &mut Vec<String>) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
     let dir = arguments.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&dir)?;
-    let mut figures = Vec::new();
     let mut senders = senders(arguments.channels, arguments.gateways, 7)?;
     let mut rig = Rig::start(&dir).await?;
     let clock = rig.clock.clone();
@@ -52,8 +84,8 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     rig.introduce(&mut senders, |done| progress(&format!("adopting catalogues {done}/{count}"))).await?;
     done(&format!("{} channels of {count} gateways adopted in {:.1} s", arguments.channels, since(&clock, began)));
 
-    as_fast_as_it_goes(&arguments, &mut rig, &mut senders, &mut figures).await?;
-    paced(&arguments, &rig, &mut senders, &mut figures).await?;
+    as_fast_as_it_goes(arguments, &mut rig, &mut senders, figures).await?;
+    paced(arguments, &rig, &mut senders, figures).await?;
 
     let (live, series) = rig.stop().await?;
     let latency = live.figures().t2_t4;
@@ -65,9 +97,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let stored = series.figures()?;
     let bytes = stored.sealed_bytes as f64 / stored.sealed_rows.max(1) as f64;
     figures.push(format!("bytes per stored value    {bytes:.2} (chunks, frames and extremes of {} values)", stored.sealed_rows));
-    done("done");
-    println!();
-    figures.iter().for_each(|figure| println!("{figure}"));
+    done("sealed");
     Ok(())
 }
 

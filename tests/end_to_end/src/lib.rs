@@ -7,7 +7,6 @@ pub mod mosquitto;
 pub mod programs;
 pub mod room;
 pub mod sink;
-pub mod slave;
 
 use std::path::PathBuf;
 

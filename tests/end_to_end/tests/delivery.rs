@@ -14,8 +14,8 @@ use anyhow::{Context, Result};
 use end_to_end::mosquitto::Mosquitto;
 use end_to_end::programs::{Program, once, write};
 use end_to_end::room::Room;
-use end_to_end::slave::Slave;
 use serde_json::{Value, json};
+use site::slave::Slave;
 
 /// Generous, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(120);

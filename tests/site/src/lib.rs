@@ -11,4 +11,5 @@ mod registration;
 pub mod script;
 pub mod sensor;
 pub mod sitefile;
+pub mod slave;
 pub mod world;

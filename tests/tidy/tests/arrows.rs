@@ -1,4 +1,5 @@
 //! Readings flow one way: the arrows between our crates, and what they bring in, compared with `cargo metadata`.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

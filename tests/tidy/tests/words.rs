@@ -1,4 +1,5 @@
 //! Files tell one story, ask no clock and leave no fossil.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

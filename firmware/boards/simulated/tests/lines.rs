@@ -1,4 +1,5 @@
 //! A stranger's Modbus client reads the same registers over every kind of line.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
 
 use firmware::conversion::{Calibration, LoopBands, Signal};
 use firmware::self_test::SelfTestSettings;
