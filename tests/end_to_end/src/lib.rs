@@ -1,6 +1,6 @@
 //! What the walks share: starting and killing the real programs, a browser, a regulator's endpoint, a broker.
 #![forbid(unsafe_code)]
-#![expect(clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
 pub mod browser;
 pub mod mosquitto;

@@ -1,0 +1,182 @@
+//! Devices of other makers, served by pymodbus (a Modbus server that none of us wrote) over TCP and over a serial
+//! line: what the real gateway reads of each profile's register images is what the collector shows.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use collector::Config;
+use end_to_end::room::Room;
+use gateway::device::Profile;
+use gateway::site::Site;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// One register image of one profile, as a device of its own.
+struct Device {
+    unit: u8,
+    name: String,
+    profile: String,
+    image: BTreeMap<String, Vec<u16>>,
+    expect: BTreeMap<String, toml::Value>,
+}
+
+fn devices() -> Vec<Device> {
+    let profiles = Profile::shipped_names().map(|name| Profile::find(name, Path::new(".")).expect("a shipped profile"));
+    let vectors = profiles.flat_map(|profile| {
+        let id = profile.id.clone();
+        profile.vectors.into_iter().map(move |vector| (id.clone(), vector))
+    });
+    let address =
+        |text: &str| text.strip_prefix("0x").map_or_else(|| text.parse(), |hex| u16::from_str_radix(hex, 16)).expect("an address");
+    (1..)
+        .zip(vectors)
+        .map(|(unit, (profile, vector))| Device {
+            unit,
+            name: format!("device-{unit}"),
+            profile,
+            image: vector.words.iter().map(|(first, words)| (address(first).to_string(), words.clone())).collect(),
+            expect: vector.expect,
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_four_makers_over_tcp_show_what_their_registers_say() -> Result<()> {
+    let Some(python) = python() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let devices = devices();
+    let (_server, port) = serve(&python, folder.path(), &devices, &["tcp"], "port ").await?;
+    everything_is_read(folder.path(), &devices, &format!("tcp = \"127.0.0.1:{port}\"")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_of_four_makers_over_a_serial_line_show_what_their_registers_say() -> Result<()> {
+    let Some(python) = python() else { return Ok(()) };
+    if !Path::new("/usr/bin/socat").exists() {
+        println!("SKIPPED: no /usr/bin/socat, so there is no serial line to try");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let ends = [folder.path().join("theirs"), folder.path().join("ours")];
+    let end = |path: &Path| format!("pty,raw,echo=0,link={}", path.display());
+    let mut cable = Command::new("/usr/bin/socat").args([end(&ends[0]), end(&ends[1])]).kill_on_drop(true).spawn()?;
+    for _ in 0..100 {
+        if ends.iter().all(|path| path.exists()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let devices = devices();
+    let theirs = ends[0].display().to_string();
+    let (_server, _) = serve(&python, folder.path(), &devices, &["rtu", &theirs], "ready").await?;
+    let done = everything_is_read(folder.path(), &devices, &format!("serial = {:?}\nbaud = 19200", ends[1].display().to_string())).await;
+    cable.kill().await?;
+    done
+}
+
+fn python() -> Option<String> {
+    let python = std::env::var("DAVY_PYMODBUS").ok().filter(|path| Path::new(path).exists());
+    if python.is_none() {
+        println!("SKIPPED: no Python with pymodbus ($DAVY_PYMODBUS; tests/run makes one), so no foreign device was read");
+    }
+    python
+}
+
+/// Starts pymodbus; gives what follows `beginning` on the line that says it is ready.
+async fn serve(python: &str, folder: &Path, devices: &[Device], road: &[&str], beginning: &str) -> Result<(Child, String)> {
+    let images: BTreeMap<String, &BTreeMap<String, Vec<u16>>> =
+        devices.iter().map(|device| (device.unit.to_string(), &device.image)).collect();
+    let file = folder.join("images.json");
+    std::fs::write(&file, serde_json::to_string(&images)?)?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/foreign/serve.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(&file).args(road).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut server = command.spawn().context("pymodbus starts")?;
+    let mut lines = BufReader::new(server.stdout.take().context("its output")?).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(rest) = line.strip_prefix(beginning) {
+            return Ok((server, rest.to_owned()));
+        }
+    }
+    anyhow::bail!("pymodbus ended before it was ready")
+}
+
+async fn everything_is_read(folder: &Path, devices: &[Device], road: &str) -> Result<()> {
+    let stop = CancellationToken::new();
+    let mut config = Config { data_dir: folder.join("collector"), simulated: true, ..Config::default() };
+    config.http.listen.set_port(0);
+    config.mqtt.listen.set_port(0);
+    let collector = collector::run(config, stop.clone()).await?;
+    let admitted = collector.store.admit_gateway("foreign", "foreign", "test", collector.clock.wall()).await?;
+    let base = format!("http://{}", collector.http);
+    let room = Room::enter(&base, collector.first_password.as_deref()).await?;
+
+    let url = format!("mqtt://{}", collector.mqtt.context("the broker inside")?);
+    let text = site_file(&url, &admitted.password, road, devices);
+    let site = Site::parse(&folder.join("site.toml"), &text)?;
+    let gateway = gateway::run(site, folder.join("state"), gateway::clock::Clock::system(true), stop.clone()).await?;
+
+    let mut failures = Vec::new();
+    let mut seen = 0;
+    for device in devices {
+        for (key, expected) in &device.expect {
+            let tag = format!("{}/{key}", device.name);
+            let what = format!("a reading of {tag}");
+            let channel = room.until(&what, PATIENCE, "channels", |channels| {
+                let channel = channels.as_array()?.iter().find(|channel| channel["tag"] == tag)?;
+                (channel["sampled_at"].is_i64() && channel["fault"] != "NotYetRead").then(|| channel.clone())
+            });
+            let channel = channel.await?;
+            seen += 1;
+            if !is_as_expected(&channel, expected) {
+                failures.push(format!("{} {key}: expected {expected}, the collector shows {channel}", device.profile));
+            }
+        }
+    }
+    stop.cancel();
+    gateway.stopped().await;
+    collector.stopped().await.map_err(|ended| anyhow::anyhow!("{}: {}", ended.part, ended.how))?;
+    assert!(failures.is_empty(), "{failures:#?}");
+    println!("{seen} values of {} register images, all as their profiles say", devices.len());
+    assert!(seen > 20, "the profiles have vectors");
+    Ok(())
+}
+
+fn site_file(url: &str, password: &str, road: &str, devices: &[Device]) -> String {
+    let mut text = format!(
+        "gateway = \"foreign\"\nsimulated = true\nclock_vouched = true\n[broker]\nurl = {url:?}\nuser = \"foreign\"\npassword = {password:?}\n\
+         [[bus]]\nname = \"bus\"\n{road}\ntimeout_ms = 2000\n"
+    );
+    for device in devices {
+        text += &format!(
+            "[[bus.device]]\nname = {:?}\nunit = {}\nprofile = {:?}\nperiod_ms = 2000\n",
+            device.name, device.unit, device.profile
+        );
+        for key in device.expect.keys() {
+            text += &format!("[[bus.device.channel]]\nkey = {key:?}\ntag = {key:?}\nquantity = \"vector\"\nunit = \"1\"\n");
+        }
+    }
+    text
+}
+
+/// A number, the name of a fault, or a number with the name of a doubt.
+fn is_as_expected(channel: &Value, expected: &toml::Value) -> bool {
+    let is_number = |value: f64| channel["value"].as_f64().is_some_and(|shown| (shown - value).abs() <= value.abs() * 1e-5 + 1e-6);
+    match expected {
+        toml::Value::String(text) => match text.split_once(' ') {
+            Some((number, doubt)) => number.parse().is_ok_and(is_number) && channel["doubt"] == doubt,
+            None => channel["fault"] == text.as_str() && channel["value"] == json!(null),
+        },
+        toml::Value::Float(number) => is_number(*number) && channel["quality"] == "good",
+        toml::Value::Integer(number) => is_number(*number as f64) && channel["quality"] == "good",
+        _ => false,
+    }
+}
