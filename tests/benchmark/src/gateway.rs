@@ -19,6 +19,9 @@ use crate::usage;
 /// The gateway's beginning (catalogue, first connections) is not measured.
 const WARM_UP: Duration = Duration::from_secs(5);
 
+/// So many devices share a connection, as behind a serial server.
+const PER_SLAVE: u16 = 10;
+
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
@@ -43,14 +46,17 @@ pub async fn cost(devices: u16, period_ms: u32, seconds: u64) -> Result<Cost> {
     let admitted = collector.store.admit_gateway("bench", "bench", "benchmark", collector.clock.wall()).await?;
 
     let read = Arc::new(AtomicU64::new(0));
-    let counted = read.clone();
-    let slave = Slave::start(move |unit, address, count| {
-        let before = counted.fetch_add(u64::from(count), Ordering::Relaxed);
-        Some((0..count).map(|word| (before as u16).wrapping_add(u16::from(unit) + address + word)).collect())
-    })
-    .await?;
+    let mut slaves = Vec::new();
+    for _ in 0..devices.div_ceil(PER_SLAVE) {
+        let counted = read.clone();
+        let slave = Slave::start(move |unit, address, count| {
+            let before = counted.fetch_add(u64::from(count), Ordering::Relaxed);
+            Some((0..count).map(|word| (before as u16).wrapping_add(u16::from(unit) + address + word)).collect())
+        });
+        slaves.push(slave.await?.address().to_string());
+    }
     let url = format!("mqtt://{}", collector.mqtt.context("the broker inside")?);
-    let site = site_file(&url, &admitted.user, &admitted.password, &slave.address().to_string(), devices, period_ms);
+    let site = site_file(&url, &admitted.user, &admitted.password, &slaves, devices, period_ms);
     let (file, state) = (folder.path().join("site.toml"), folder.path().join("state"));
     std::fs::write(folder.path().join("eight.toml"), profile())?;
     std::fs::write(&file, site)?;
@@ -60,6 +66,9 @@ pub async fn cost(devices: u16, period_ms: u32, seconds: u64) -> Result<Cost> {
     let mut child = child.spawn().context("the gateway's process starts")?;
     let pid = child.id().context("its number")?.to_string();
     tokio::time::sleep(WARM_UP).await;
+    if let Some(status) = child.try_wait()? {
+        anyhow::bail!("the gateway ended before it was measured: {status}");
+    }
 
     let clock = Clock::system();
     let (began, cpu, registers) = (clock.mono(), usage::cpu_seconds_of(&pid), read.load(Ordering::Relaxed));
@@ -108,18 +117,18 @@ fn profile() -> String {
     text
 }
 
-/// Ten devices share a connection, as behind a serial server.
-fn site_file(url: &str, user: &str, password: &str, address: &str, devices: u16, period_ms: u32) -> String {
+fn site_file(url: &str, user: &str, password: &str, slaves: &[String], devices: u16, period_ms: u32) -> String {
     let mut text = format!(
         "gateway = \"bench\"\nclock_vouched = true\nsimulated = true\n[broker]\nurl = {url:?}\nuser = {user:?}\npassword = {password:?}\n"
     );
     for device in 0..devices {
-        if device % 10 == 0 {
+        if device % PER_SLAVE == 0 {
+            let address = &slaves[usize::from(device / PER_SLAVE)];
             text += &format!("[[bus]]\nname = \"bus-{device}\"\ntcp = {address:?}\n");
         }
         text += &format!(
             "[[bus.device]]\nname = \"d{device}\"\nunit = {}\nprofile = \"eight.toml\"\nperiod_ms = {period_ms}\n",
-            device % 10 + 1
+            device % PER_SLAVE + 1
         );
         for register in 0..8 {
             text += &format!("[[bus.device.channel]]\nkey = \"v{register}\"\ntag = \"v{register}\"\nquantity = \"count\"\nunit = \"1\"\n");
