@@ -13,11 +13,11 @@ use measurement::{Fault, Outcome, Timestamp};
 
 use crate::Row;
 use crate::columns::{
-    Damaged, get_numbers, get_runs, get_signed, get_varint, put_numbers, put_runs, put_signed, put_varint, seal, take, unseal,
+    Damaged, NO_GRID, from_grid, get_numbers, get_runs, get_signed, get_varint, on_some_grid, put_numbers, put_runs, put_signed,
+    put_varint, seal, take, unseal,
 };
 
 const VERSION: u8 = 1;
-const NO_GRID: u8 = 255;
 
 /// Times and positions of one device's readings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub fn encode(rows: &[Row], frame: u64) -> Vec<u8> {
     let qualities: Vec<u8> = rows.iter().map(|row| row.outcome.quality()).collect();
     put_runs(&mut out, &qualities);
     let values: Vec<f32> = rows.iter().filter_map(|row| row.outcome.value()).map(|value| value.get()).collect();
-    match (0..=3).find_map(|k| on_grid(&values, k).map(|whole| (k, whole))) {
+    match on_some_grid(&values) {
         Some((k, whole)) => {
             out.push(k);
             put_numbers(&mut out, &whole);
@@ -136,23 +136,6 @@ pub fn decode(series: u32, bytes: &[u8], frame: &Frame) -> Result<Vec<Row>, Dama
         rows.push(Row { series, stream, position, sampled_at: Timestamp(frame.times[i]), outcome });
     }
     Ok(rows)
-}
-
-fn from_grid(number: i32, k: u8) -> f32 {
-    (f64::from(number) / 10_f64.powi(i32::from(k))) as f32
-}
-
-/// The values as whole multiples of 10^-k, if every one of them comes back to the bit.
-fn on_grid(values: &[f32], k: u8) -> Option<Vec<i32>> {
-    let scale = 10_f64.powi(i32::from(k));
-    values
-        .iter()
-        .map(|value| {
-            let number = (f64::from(*value) * scale).round();
-            let whole = if number.abs() < 2e9 { number as i32 } else { return None };
-            (from_grid(whole, k).to_bits() == value.to_bits()).then_some(whole)
-        })
-        .collect()
 }
 
 #[cfg(test)]

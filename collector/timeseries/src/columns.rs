@@ -11,6 +11,31 @@ pub struct Damaged;
 /// Found by measuring: higher levels cost twice the time for under one per cent.
 const LEVEL: usize = 6;
 
+/// The grid byte of numbers that lie on none.
+pub const NO_GRID: u8 = 255;
+
+/// The value of a whole multiple of 10^-k.
+pub fn from_grid(number: i32, k: u8) -> f32 {
+    (f64::from(number) / 10_f64.powi(i32::from(k))) as f32
+}
+
+/// The coarsest decimal grid that holds every value to the bit, and the values as multiples of it.
+pub fn on_some_grid(values: &[f32]) -> Option<(u8, Vec<i32>)> {
+    (0..=3).find_map(|k| on_grid(values, k).map(|whole| (k, whole)))
+}
+
+fn on_grid(values: &[f32], k: u8) -> Option<Vec<i32>> {
+    let scale = 10_f64.powi(i32::from(k));
+    values
+        .iter()
+        .map(|value| {
+            let number = (f64::from(*value) * scale).round();
+            let whole = if number.abs() < 2e9 { number as i32 } else { return None };
+            (from_grid(whole, k).to_bits() == value.to_bits()).then_some(whole)
+        })
+        .collect()
+}
+
 /// Appends bytes with a checksum at the end.
 pub fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = crc32c::crc32c(&bytes);
