@@ -115,6 +115,8 @@ pub struct Engine {
     open: HashMap<String, About>,
     /// When what is put aside comes back.
     shelves: HashMap<String, MonotonicMs>,
+    /// What the rules that left the registry have judged, in case they come back.
+    gone: registry::Gone,
 }
 
 /// What an open episode is about.
@@ -139,6 +141,7 @@ impl Engine {
             gateway_rows: HashMap::new(),
             open: HashMap::new(),
             shelves: HashMap::new(),
+            gone: registry::Gone::new(),
         }
     }
 

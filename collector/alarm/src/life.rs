@@ -47,9 +47,11 @@ impl Episode {
         moment.tell(self, Event::Raised);
     }
 
-    /// The condition holds again before the episode was closed. People have to look again.
+    /// The condition holds again before the episode was closed. People have to look again. Seen live it
+    /// rings now, even when only backfill had told of it before.
     pub(crate) fn reraise(&mut self, moment: &mut Moment<'_>, from_backfill: bool) {
         self.active = true;
+        self.late &= from_backfill;
         self.from_backfill = from_backfill;
         self.returned_at = None;
         self.returning = None;

@@ -7,6 +7,10 @@ use thiserror::Error;
 
 const SHIPPED: &str = include_str!("../../rule-packs/grading.toml");
 
+/// The square of this still fits the product's `u8`.
+const LARGEST_MATRIX: u8 = 15;
+const THRESHOLDS_RISE: &str = "thresholds must rise from yellow over orange to red";
+
 /// The scales and thresholds of one grading file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +76,14 @@ pub enum GradingError {
     /// The file is not a grading file.
     #[error("grading file is not valid")]
     Parse(#[source] toml::de::Error),
+    /// Thresholds or a size that could not work.
+    #[error("grading file, {what}: {why}")]
+    Unusable {
+        /// `lec`, or the matrix.
+        what: String,
+        /// What would be right.
+        why: &'static str,
+    },
     /// A number that the scale does not know.
     #[error("{factor} {given} is not on the scale; it must be one of {allowed:?}")]
     NotOnScale {
@@ -105,7 +117,21 @@ impl Grading {
 
     /// Reads a grading file.
     pub fn parse(text: &str) -> Result<Grading, GradingError> {
-        toml::from_str(text).map_err(GradingError::Parse)
+        let grading: Grading = toml::from_str(text).map_err(GradingError::Parse)?;
+        let unusable = |what: &str, why| Err(GradingError::Unusable { what: what.to_owned(), why });
+        let lec = &grading.lec;
+        if !(lec.red_from > lec.orange_from && lec.orange_from > lec.yellow_from) {
+            return unusable("lec", THRESHOLDS_RISE);
+        }
+        for matrix in &grading.matrix {
+            if !(1..=LARGEST_MATRIX).contains(&matrix.size) {
+                return unusable(&matrix.name, "a matrix has a size from 1 to 15");
+            }
+            if !(matrix.red_from > matrix.orange_from && matrix.orange_from > matrix.yellow_from) {
+                return unusable(&matrix.name, THRESHOLDS_RISE);
+            }
+        }
+        Ok(grading)
     }
 
     /// The level of an LEC assessment, with its product.

@@ -2,7 +2,7 @@
 
 use crate::gas;
 use crate::pack::{Pack, Row};
-use alarm::{Priority, Rule, RuleKind};
+use alarm::{Kind, Priority, Rule, RuleKind};
 use measurement::{Direction, Limit, Unit, Value};
 use thiserror::Error;
 
@@ -116,7 +116,7 @@ pub fn uncovered(pack: &Pack, measured: &Measured<'_>) -> Vec<(String, String)> 
 }
 
 /// Whether a channel may have these rules: every rule of the pack is there and none is looser. Rules that the
-/// pack does not know are the site's own and only have to work.
+/// pack does not know are the site's own and only have to work, without pushing one of the pack's aside.
 pub fn permit(pack: &Pack, measured: &Measured<'_>, rules: &[Rule]) -> Result<(), LooserRule> {
     for required in default_rules(pack, measured) {
         let Some(given) = rules.iter().find(|rule| rule.id == required.id) else {
@@ -126,12 +126,28 @@ pub fn permit(pack: &Pack, measured: &Measured<'_>, rules: &[Rule]) -> Result<()
             return Err(LooserRule::Looser { rule: required.id, what, given, allowed, pack: pack.id.clone() });
         }
     }
-    for rule in rules {
-        if let RuleKind::Limit { limit, unit } = &rule.what {
-            why_unusable(limit, *unit, measured).map_or(Ok(()), |why| Err(LooserRule::Unusable { rule: rule.id.clone(), why }))?;
+    for (at, rule) in rules.iter().enumerate() {
+        let why = match &rule.what {
+            RuleKind::Limit { limit, unit } => why_unusable(limit, *unit, measured),
+            // The judge would leave such a rule out, and with it the silence alarm.
+            RuleKind::Silence { periods: 0 } => Some(format!("silence of 0 periods would never end; give 1 to {SILENCE_PERIODS}")),
+            RuleKind::Silence { .. } | RuleKind::Fault | RuleKind::NotProtecting | RuleKind::OverRange { .. } => None,
+        };
+        if let Some(why) = why.or_else(|| why_pushed_aside(rule, &rules[..at])) {
+            return Err(LooserRule::Unusable { rule: rule.id.clone(), why });
         }
     }
     Ok(())
+}
+
+/// The judge runs the first of two rules with one id, and the first of two for silence, fault and the like.
+fn why_pushed_aside(rule: &Rule, before: &[Rule]) -> Option<String> {
+    if before.iter().any(|other| other.id == rule.id) {
+        return Some("the id is used twice; ids are part of an alarm's identity".to_owned());
+    }
+    let kind = rule.what.kind();
+    let other = before.iter().find(|other| kind != Kind::Limit && other.what.kind() == kind)?;
+    Some(format!("rule {} is for {} already and a channel has one of these", other.id, kind.name()))
 }
 
 fn applicable<'a>(pack: &'a Pack, measured: &Measured<'a>) -> impl Iterator<Item = &'a Row> {
@@ -165,12 +181,15 @@ fn rule_of(pack: &Pack, row: &Row, measured: &Measured<'_>) -> Option<Rule> {
 }
 
 fn converted(row: &Row, measured: &Measured<'_>) -> Option<Limit> {
-    if row.unit == measured.unit {
+    let channel_side = gas::conversion(measured.quantity, measured.lel_percent_vol, measured.reference_celsius);
+    let (Some(pack_side), Some(channel_side)) = (gas::conversion(measured.quantity, None, None), channel_side) else {
+        return (row.unit == measured.unit).then_some(row.limit);
+    };
+    // A pack's mg/m3 are at its own 20 °C; the channel's at the channel's. Going through ppm keeps them apart.
+    let one_temperature = row.unit != Unit::MgPerM3 || pack_side.reference_celsius == channel_side.reference_celsius;
+    if row.unit == measured.unit && one_temperature {
         return Some(row.limit);
     }
-    // A pack's mg/m3 are at its own 20 °C; the channel's at the channel's. Going through ppm keeps them apart.
-    let pack_side = gas::conversion(measured.quantity, None, None)?;
-    let channel_side = gas::conversion(measured.quantity, measured.lel_percent_vol, measured.reference_celsius)?;
     let (from, to) = if row.unit == Unit::PercentLel { (channel_side, channel_side) } else { (pack_side, channel_side) };
     let convert = |value: Value| to.convert(from.convert(value, row.unit, Unit::Ppm)?, Unit::Ppm, measured.unit);
     Some(Limit { setpoint: convert(row.limit.setpoint)?, release: convert(row.limit.release)?, ..row.limit })

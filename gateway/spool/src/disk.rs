@@ -104,9 +104,23 @@ impl Disk for DirDisk {
     }
 }
 
+/// True when the error speaks of the file itself. An error of the moment (no rights, no file handles, no
+/// memory, a disk turned read-only) is no reason to give a file up.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, OutOfMemory, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    let code = error.raw_os_error();
+    let no_handles = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()));
+    !no_handles && !matches!(error.kind(), Interrupted | OutOfMemory | PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+}
+
+/// True when the error says that there is no free space.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Reserves the space, by writing zeros where the file system cannot do it otherwise.
 fn allocate(file: &File, length: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length) {
+    match rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length)) {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
             let zeros = vec![0_u8; 64 * 1024];

@@ -12,7 +12,7 @@
 
 use std::io;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, is_full};
 
 pub const NAME: &str = "identity";
 pub const NEW_NAME: &str = "identity.new";
@@ -20,7 +20,7 @@ const MAGIC: &[u8; 8] = b"DAVYSPL1";
 const BYTES: usize = 36;
 
 /// See the head of this file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Identity {
     pub epoch: u64,
     pub holder: u64,
@@ -68,5 +68,18 @@ impl Identity {
         file.sync()?;
         disk.rename(NEW_NAME, NAME)?;
         disk.sync_names()
+    }
+    /// The same on a full disk: preallocated files are given back until it fits.
+    pub fn replace<D: Disk>(&self, disk: &D, spares: &mut Vec<String>) -> io::Result<()> {
+        loop {
+            match self.store(disk) {
+                Err(error) if is_full(&error) => {
+                    let Some(spare) = spares.pop() else { return Err(error) };
+                    disk.remove(&spare)?;
+                    disk.sync_names()?;
+                }
+                other => return other,
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::disk::{DirDisk, Disk};
 use crate::identity::Identity;
 use crate::queue::Record;
-use crate::record::{Class, Kind, Step, Walk};
+use crate::record::{Class, Kind, Step};
 use crate::segment::{self, Level};
 
 /// A spool, listed.
@@ -83,7 +83,7 @@ fn list(bytes: &[u8], number: u64, above: &mut u64, base: u64, show: &mut dyn Fn
         trouble: None,
     };
     let mut notes: Vec<(u8, std::sync::Arc<[u8]>)> = Vec::new();
-    let mut walk = Walk::new(bytes, number, segment::HEADER_BYTES, scan.info.first.saturating_sub(1));
+    let mut walk = segment::walk(bytes, &scan.info);
     let trouble = loop {
         match walk.step() {
             Step::Record(_, parsed) => match parsed.kind {

@@ -90,15 +90,18 @@ pub struct Spool<D: Disk = DirDisk> {
     pub(crate) now_ms: i64,
     pub(crate) failed: Option<Failed>,
     pub(crate) positions: VecDeque<read::Position>,
+    /// Declarations of losses that found no room yet: the next room is theirs.
+    pub(crate) owed: VecDeque<Vec<u8>>,
     /// Bytes written to segments since this was opened: what wears the flash.
     pub(crate) written: u64,
 }
 
-/// The note in force.
+/// The note in force, and the number that the last one had.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Note {
     pub number: u8,
-    pub bytes: Arc<[u8]>,
+    /// `None` until somebody sets one: whoever opens a spool does not know the last user's.
+    pub bytes: Option<Arc<[u8]>>,
     /// Where in the active segment it was last written.
     pub written_at: Option<u64>,
 }
@@ -113,17 +116,19 @@ impl<D: Disk> Spool<D> {
             return Err(AppendError::TooLarge { have: payload.len(), most });
         }
         if !self.fits(payload.len()) {
-            self.begin_segment(class)?;
+            self.begin_segment(self.spares_kept_from(class))?;
         }
         let Some(active) = &mut self.active else { return Err(AppendError::Full) };
         let number = self.segments.back().map_or(0, |info| info.number);
-        if self.note.number != 0 && self.note.written_at.is_none_or(|at| active.end() - at > NOTE_EVERY) {
-            self.note.written_at = Some(active.end());
-            let mark = Parsed { kind: Kind::Note, note: self.note.number, sequence: self.next, payload: &self.note.bytes };
-            record::encode(&mut active.pending, number, &mark);
+        let (sequence, mut note) = (self.next, 0);
+        if let Some(bytes) = &self.note.bytes {
+            note = self.note.number;
+            if self.note.written_at.is_none_or(|at| active.end() - at > NOTE_EVERY) {
+                self.note.written_at = Some(active.end());
+                record::encode(&mut active.pending, number, &Parsed { kind: Kind::Note, note, sequence, payload: bytes });
+            }
         }
-        let sequence = self.next;
-        record::encode(&mut active.pending, number, &Parsed { kind: Kind::Record(class), note: self.note.number, sequence, payload });
+        record::encode(&mut active.pending, number, &Parsed { kind: Kind::Record(class), note, sequence, payload });
         self.next += 1;
         if let Some(info) = self.segments.back_mut() {
             info.add(class, sequence);
@@ -162,8 +167,8 @@ impl<D: Disk> Spool<D> {
     /// Puts bytes over every record appended from now on; they come back with each of them. For what many
     /// records share. At most 64 bytes are sensible.
     pub fn set_note(&mut self, bytes: &[u8]) {
-        if *self.note.bytes != *bytes || self.note.number == 0 {
-            self.note = Note { number: self.note.number.checked_add(1).unwrap_or(1), bytes: bytes.into(), written_at: None };
+        if self.note.bytes.as_deref() != Some(bytes) {
+            self.note = Note { number: self.note.number.checked_add(1).unwrap_or(1), bytes: Some(bytes.into()), written_at: None };
         }
     }
 
@@ -183,43 +188,75 @@ impl<D: Disk> Spool<D> {
     /// The other end lost these after all: they count as unacknowledged again, as far as they are still held.
     pub fn unacknowledge(&mut self, first: u64, last: u64) {
         let base = self.identity.base;
-        self.acknowledged.remove(first.max(1).saturating_add(base), last.saturating_add(base));
+        let (first, last) = (first.max(1).saturating_add(base), last.saturating_add(base));
+        for info in self.segments.iter().filter(|info| info.count > 0) {
+            self.acknowledged.remove(first.max(info.first), last.min(info.last));
+        }
         self.unmarked = true;
     }
 
     /// Unlinks wholly acknowledged segments begun before `before_ms`. Returns how many.
     pub fn forget(&mut self, before_ms: i64) -> Result<usize, Failed> {
         self.check()?;
-        let old: Vec<u64> = self.sealed().filter(|info| self.settled(info) && info.begun_ms < before_ms).map(|info| info.number).collect();
+        let old = |info: &&Info| self.settled(info) && info.begun_ms < before_ms;
+        if !self.sealed().any(|info| old(&info)) || !self.settle_marks(self.spares_kept_from(Class::Other))? {
+            return Ok(0);
+        }
+        let marked = self.markable();
+        let old: Vec<u64> = self.sealed().filter(|info| info.begun_ms < before_ms && self.covered(info, &marked)).map(|info| info.number).collect();
         for number in &old {
             self.unlink(*number)?;
         }
-        if !old.is_empty() {
-            self.sync_names()?;
-        }
+        self.sync_names()?;
         Ok(old.len())
     }
 
     /// Starts a new epoch. What is acknowledged up to the first unacknowledged sequence is let go; the rest is
-    /// numbered from 1. Returns, in the new numbering, what the old epoch's reader already has of the rest:
-    /// the caller declares these as gaps in which nothing was lost.
+    /// numbered from 1. Returns, in the new numbering, what of the rest will never come under the new epoch,
+    /// because the old one's reader has it or because it was lost and declared there: the caller declares
+    /// these as gaps in which nothing was lost.
     pub fn renew_epoch(&mut self, epoch: u64, holder: u64) -> Result<Vec<Loss>, Failed> {
         self.commit(self.now_ms)?;
+        self.settle_marks(self.spares_kept_from(Class::Other))?;
         let first_kept = self.acknowledged.first_missing(self.identity.base + 1).min(self.next);
         let base = first_kept - 1;
         let identity = Identity { epoch, holder, base };
-        identity.store(&self.disk).map_err(|error| self.fail("renew the epoch", &error))?;
+        identity.replace(&self.disk, &mut self.spares).map_err(|error| self.fail("renew the epoch", &error))?;
         self.identity = identity;
         let gone: Vec<u64> = self.sealed().filter(|info| info.count == 0 || info.last <= base).map(|info| info.number).collect();
         for number in gone {
             self.unlink(number)?;
         }
         self.sync_names()?;
-        let held: Vec<(u64, u64)> = self.acknowledged.within(first_kept, self.next.saturating_sub(1)).collect();
-        Ok(held
-            .into_iter()
-            .map(|(first, last)| Loss { first: first - base, last: last - base, lost: 0, cause: LossCause::Moved })
-            .collect())
+        Ok(self.moved())
+    }
+
+    /// What is acknowledged or not held, as losses of nothing.
+    pub(crate) fn moved(&self) -> Vec<Loss> {
+        let base = self.identity.base;
+        let mut coming = RangeSet::new();
+        for info in &self.segments {
+            // One that cannot be read now is left to the reader, who declares it.
+            match self.contents(info) {
+                Ok(contents) => contents.records.iter().for_each(|record| {
+                    coming.insert(record.sequence, record.sequence);
+                }),
+                Err(_) => {
+                    coming.insert(info.first.saturating_sub(base), info.last.saturating_sub(base));
+                }
+            }
+        }
+        for (first, last) in self.acknowledged.within(base + 1, self.next).chain(self.known_holes.within(base + 1, self.next)) {
+            coming.remove(first - base, last - base);
+        }
+        let (mut moved, mut first) = (Vec::new(), 1);
+        for (start, end) in coming.iter().chain([(self.next - base, self.next - base)]) {
+            if first < start {
+                moved.push(Loss { first, last: start - 1, lost: 0, cause: LossCause::Moved });
+            }
+            first = end + 1;
+        }
+        moved
     }
 
     /// Names this spool's sequences.
@@ -281,13 +318,19 @@ impl<D: Disk> Spool<D> {
     /// The records appended but not committed, to be appended again after the spool failed and was reopened.
     pub fn uncommitted(&self) -> Vec<Record> {
         let (Some(active), Some(info)) = (&self.active, self.segments.back()) else { return Vec::new() };
-        let start = if active.synced == 0 { segment::HEADER_BYTES } else { 0 };
-        let mut walk = Walk::new(&active.pending, info.number, start, self.durable);
-        let mut records = Vec::new();
+        let mut walk = Walk::new(&active.pending, info.number, 0, self.durable);
+        let (mut records, mut notes) = (Vec::new(), read::Notes::default());
+        if let Some(bytes) = &self.note.bytes {
+            notes.learn(self.note.number, bytes.clone());
+        }
         while let Step::Record(_, parsed) = walk.step() {
-            if let Kind::Record(class) = parsed.kind {
-                let (sequence, payload) = (parsed.sequence - self.identity.base, parsed.payload.to_vec());
-                records.push(Record { sequence, class, payload, note: Some(self.note.bytes.clone()) });
+            match parsed.kind {
+                Kind::Record(class) => {
+                    let (sequence, payload) = (parsed.sequence - self.identity.base, parsed.payload.to_vec());
+                    records.push(Record { sequence, class, payload, note: notes.of(parsed.note) });
+                }
+                Kind::Note => notes.learn(parsed.note, parsed.payload.into()),
+                Kind::Acknowledgements => {}
             }
         }
         records
@@ -304,13 +347,17 @@ impl<D: Disk> Spool<D> {
 
     /// True when all of it is acknowledged, or nothing is in it.
     pub(crate) fn settled(&self, info: &Info) -> bool {
-        info.count == 0 || info.last <= self.identity.base || self.acknowledged.covers(info.first.max(self.identity.base + 1), info.last)
+        self.covered(info, &self.acknowledged)
     }
 
-    /// Every segment that is not being written.
+    pub(crate) fn covered(&self, info: &Info, ranges: &RangeSet) -> bool {
+        info.count == 0 || info.last <= self.identity.base || ranges.covers(info.first.max(self.identity.base + 1), info.last)
+    }
+
+    /// Every segment but the newest. That one is being written; and it says where the sequences go on, so
+    /// it stays until there is a newer one, or they would start from 1 again.
     pub(crate) fn sealed(&self) -> impl Iterator<Item = &Info> {
-        let sealed = self.segments.len() - usize::from(self.active.is_some());
-        self.segments.iter().take(sealed)
+        self.segments.iter().take(self.segments.len().saturating_sub(1))
     }
 
     pub(crate) fn unlink(&mut self, number: u64) -> Result<(), Failed> {
@@ -339,28 +386,28 @@ impl<D: Disk> Spool<D> {
 
     /// Room for the payload and for the marks that may go with it.
     fn fits(&self, payload: usize) -> bool {
-        let marks = record::HEADER_BYTES * 2 + self.note.bytes.len() + 16 * MARKED_RANGES;
+        let marks = record::HEADER_BYTES * 2 + self.note.bytes.as_ref().map_or(0, |bytes| bytes.len()) + 16 * MARKED_RANGES;
         let Some(active) = &self.active else { return false };
         active.end() + (payload + record::HEADER_BYTES + marks.min(self.config.segment_bytes as usize / 4)) as u64
             <= self.config.segment_bytes
     }
 
-    /// Seals the segment being written, when there is one, and starts the next in a preallocated file.
-    fn begin_segment(&mut self, class: Class) -> Result<(), AppendError> {
+    /// Seals the segment being written, when there is one, and starts the next in a preallocated file, if there
+    /// are more of them than those to be left.
+    fn begin_segment(&mut self, spares_left: usize) -> Result<(), AppendError> {
         self.sync_active()?;
         self.refill_spares()?;
-        if self.spares.len() <= self.spares_kept_from(class) {
+        if self.spares.len() <= spares_left {
             return Err(AppendError::Full);
         }
         let Some(spare) = self.spares.pop() else { return Err(AppendError::Full) };
         let header = Header { number: self.next_number, first: self.next, begun_ms: self.now_ms, level: Level::Whole };
-        let file = self.disk.open(&spare).map_err(|error| self.fail("open a spare segment", &error))?;
-        self.disk.rename(&spare, &segment::name(header.number)).map_err(|error| self.fail("begin a segment", &error))?;
-        self.sync_names()?;
+        let file = segment::begin(&self.disk, &spare, &header).map_err(|error| self.fail("begin a segment", &error))?;
         self.seal_active()?;
         self.next_number += 1;
         self.note.written_at = None;
-        self.active = Some(Active { file, pending: header.encode().to_vec(), synced: 0 });
+        self.active = Some(Active { file, pending: Vec::new(), synced: segment::HEADER_BYTES as u64 });
+        self.written += segment::HEADER_BYTES as u64;
         self.segments.push_back(Info::empty(header, self.config.segment_bytes));
         self.unmarked = true;
         Ok(())
@@ -378,8 +425,29 @@ impl<D: Disk> Spool<D> {
         Ok(())
     }
 
+    /// Has what is acknowledged on the disk before anything is let go on the strength of it: after a power
+    /// cut it would look lost. False when there is no room for that.
+    pub(crate) fn settle_marks(&mut self, spares_left: usize) -> Result<bool, Failed> {
+        self.mark_acknowledgements();
+        if self.unmarked {
+            match self.begin_segment(spares_left) {
+                Ok(()) => self.mark_acknowledgements(),
+                Err(AppendError::Failed(failed)) => return Err(failed),
+                Err(_) => {}
+            }
+        }
+        self.sync_active()?;
+        Ok(!self.unmarked)
+    }
+
+    /// As much of what is acknowledged as a mark holds.
+    pub(crate) fn markable(&self) -> RangeSet {
+        let mut ranges = self.acknowledged.clone();
+        ranges.keep_lowest(MARKED_RANGES);
+        ranges
+    }
+
     fn mark_acknowledgements(&mut self) {
-        let (Some(active), Some(info)) = (&mut self.active, self.segments.back_mut()) else { return };
         if !self.unmarked {
             return;
         }
@@ -388,6 +456,7 @@ impl<D: Disk> Spool<D> {
             payload.extend_from_slice(&first.to_le_bytes());
             payload.extend_from_slice(&last.to_le_bytes());
         }
+        let (Some(active), Some(info)) = (&mut self.active, self.segments.back_mut()) else { return };
         if active.end() + (record::HEADER_BYTES + payload.len()) as u64 > self.config.segment_bytes {
             return;
         }

@@ -1,21 +1,23 @@
 //! What happens when space runs out, in this order:
 //!
 //! 1. wholly acknowledged segments go, oldest first: nothing is lost;
-//! 2. urgent records kept of emptied segments beyond the reserve go, oldest first;
+//! 2. urgent records in segments without telemetry, beyond the reserve, go, oldest first; what was declared
+//!    there stays as long as something older is held that it may speak of;
 //! 3. the oldest untouched segment is thinned: the caller chooses which telemetry stays;
 //! 4. the oldest thinned segment loses the rest of its telemetry;
 //! 5. the oldest segment goes.
 //!
 //! Every loss is declared by a record, on the disk, before it happens. A power cut between the two leaves
-//! declared what is still there, which is harmless; never the other way round. Rewriting uses a
-//! preallocated spare, so that the plan works without a free byte.
+//! declared what is still there, which is harmless; never the other way round. Only when not even the
+//! declaration finds room it follows in what was given up; until then the hole is left for the next start to
+//! find. Rewriting uses a preallocated spare, so that the plan works without a free byte.
 
 use std::io;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, is_damage, is_full};
 use crate::open::REWRITE_NAME;
 use crate::queue::{AppendError, Failed, Record, Spool};
-use crate::record::{self, Class, Kind, Parsed, Step, Walk};
+use crate::record::{self, Class, Kind, Step};
 use crate::segment::{self, Header, Info, Level};
 
 /// Sequences that will never be given out (again).
@@ -64,11 +66,20 @@ pub struct Room {
     pub losses: Vec<Loss>,
 }
 
+/// What a segment holds.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// In the epoch's numbering; zero for a record of an epoch that is over.
+    pub records: Vec<Record>,
+    /// Raw sequences among which records are damaged.
+    pub damaged: Vec<(u64, u64)>,
+}
+
 /// What is to happen to one segment.
 #[derive(Debug)]
 struct Plan {
     info: Info,
-    /// Offsets of the records that stay; empty means that the whole segment goes.
+    /// Which of its records stay; when none does the whole segment goes.
     keep: Vec<bool>,
     level: Level,
     losses: Vec<Loss>,
@@ -82,11 +93,15 @@ impl<D: Disk> Spool<D> {
         // Each step unlinks or lowers one segment, so this ends; the bound only guards against a mistake here.
         for _ in 0..self.config.most_segments * 4 {
             self.refill_spares()?;
-            room.made = self.spares.len() > self.spares_kept_from(Class::Telemetry);
+            self.declare()?;
+            room.made = self.owed.is_empty() && self.spares.len() > self.spares_kept_from(Class::Telemetry);
             if room.made {
                 break;
             }
-            let settled = self.sealed().find(|info| self.settled(info)).map(|info| info.number);
+            let marked = self.markable();
+            let settled = self.sealed().find(|info| self.covered(info, &marked)).map(|info| info.number);
+            // Even the last spare may serve, because what is settled makes room for another.
+            self.settle_marks(if settled.is_some() { 0 } else { self.spares_kept_from(Class::Other) })?;
             if let Some(number) = settled {
                 self.unlink(number)?;
                 self.sync_names()?;
@@ -94,7 +109,7 @@ impl<D: Disk> Spool<D> {
             }
             let Some(plan) = self.plan(caretaker)? else { break };
             room.losses.extend(&plan.losses);
-            self.follow(plan, caretaker)?;
+            self.follow(plan, caretaker, &mut room.losses)?;
         }
         Ok(room)
     }
@@ -128,23 +143,22 @@ impl<D: Disk> Spool<D> {
     fn plan(&mut self, caretaker: &mut dyn Caretaker) -> Result<Option<Plan>, Failed> {
         let reserve = segment::blocks(self.config.segment_bytes) * self.config.reserve_segments as u64;
         let bare: u64 = self.sealed().filter(|info| bareness(info) == Level::Bare).map(Info::cost).sum();
-        let oldest = |spool: &Spool<D>, level| spool.sealed().find(|info| bareness(info) == level).copied();
-        if bare > reserve
-            && let Some(info) = oldest(self, Level::Bare)
-        {
-            return Ok(Some(self.drop_whole(info, LossCause::UrgentDropped)));
+        let is_oldest = |info: &Info| self.segments.front().is_some_and(|oldest| oldest.number == info.number);
+        let to_shorten = self.sealed().find(|info| info.telemetry == 0 && (is_oldest(info) || info.urgent > 0));
+        if let Some(info) = to_shorten.filter(|_| bare > reserve).copied() {
+            return if is_oldest(&info) { Ok(Some(self.drop_whole(info, LossCause::UrgentDropped))) } else { self.drop_urgent(info).map(Some) };
         }
         for level in [Level::Whole, Level::Thinned] {
-            let Some(info) = oldest(self, level) else { continue };
-            // One that cannot be read is dropped: there is nothing to choose from.
-            let Ok(records) = self.records_of(&info) else { return Ok(Some(self.drop_whole(info, LossCause::Corrupt))) };
-            let mut keep = if level == Level::Whole { caretaker.thin(&records) } else { Vec::new() };
-            keep.resize(records.len(), level == Level::Whole);
-            for (keep, record) in keep.iter_mut().zip(&records) {
+            let Some(info) = self.sealed().find(|info| bareness(info) == level).copied() else { continue };
+            let Some(contents) = self.contents_to_thin(&info)? else { return Ok(Some(self.drop_whole(info, LossCause::Corrupt))) };
+            let mut keep = if level == Level::Whole { caretaker.thin(&contents.records) } else { Vec::new() };
+            keep.resize(contents.records.len(), level == Level::Whole);
+            for (keep, record) in keep.iter_mut().zip(&contents.records) {
                 *keep |= record.class != Class::Telemetry;
             }
             let cause = if level == Level::Whole { LossCause::Thinned } else { LossCause::Dropped };
-            let losses = self.losses(&records, &keep, cause);
+            let mut losses = self.damaged(&info, &contents);
+            losses.extend(self.losses(&contents.records, &keep, cause));
             let level = if level == Level::Whole { Level::Thinned } else { Level::Bare };
             return Ok(Some(Plan { info, keep, level, losses }));
         }
@@ -152,13 +166,51 @@ impl<D: Disk> Spool<D> {
         Ok(oldest.map(|info| self.drop_whole(info, if info.telemetry == 0 { LossCause::UrgentDropped } else { LossCause::Dropped })))
     }
 
-    fn drop_whole(&self, info: Info, cause: LossCause) -> Plan {
-        let base = self.identity.base;
-        let first = info.first.max(base + 1);
-        let acknowledged = self.acknowledged.overlap(first, info.last);
-        let lost = info.count.saturating_sub(acknowledged);
-        let losses = if lost == 0 { Vec::new() } else { vec![Loss { first: first - base, last: info.last - base, lost, cause }] };
+    fn drop_urgent(&mut self, info: Info) -> Result<Plan, Failed> {
+        let Some(contents) = self.contents_to_thin(&info)? else { return Ok(self.drop_whole(info, LossCause::Corrupt)) };
+        let keep: Vec<bool> = contents.records.iter().map(|record| record.class == Class::Other).collect();
+        let mut losses = self.damaged(&info, &contents);
+        losses.extend(self.losses(&contents.records, &keep, LossCause::UrgentDropped));
+        Ok(Plan { info, keep, level: Level::Bare, losses })
+    }
+
+    /// `None` when it cannot be read, so that there is nothing to choose from.
+    fn contents_to_thin(&mut self, info: &Info) -> Result<Option<Contents>, Failed> {
+        match self.contents(info) {
+            Ok(contents) => Ok(Some(contents)),
+            Err(error) if is_damage(&error) => Ok(None),
+            Err(error) => Err(self.fail("read a segment", &error)),
+        }
+    }
+
+    fn drop_whole(&mut self, info: Info, cause: LossCause) -> Plan {
+        let losses = match self.contents(&info) {
+            Ok(contents) => {
+                let mut losses = self.damaged(&info, &contents);
+                losses.extend(self.whole_loss(&info, contents.records.iter(), cause));
+                losses
+            }
+            Err(_) => self.damage(&info, info.first, info.last).map(|loss| Loss { cause, ..loss }).into_iter().collect(),
+        };
         Plan { info, keep: Vec::new(), level: Level::Bare, losses }
+    }
+
+    /// What is damaged in a segment and was not reported so far.
+    fn damaged(&mut self, info: &Info, contents: &Contents) -> Vec<Loss> {
+        contents.damaged.iter().filter_map(|(first, last)| self.damage(info, *first, *last)).collect()
+    }
+
+    /// One loss for the whole segment, if any of these records of it is lost.
+    fn whole_loss<'a>(&self, info: &Info, records: impl Iterator<Item = &'a Record>, cause: LossCause) -> Option<Loss> {
+        let base = self.identity.base;
+        let lost = records.filter(|record| self.is_open(record)).count() as u64;
+        (lost > 0).then(|| Loss { first: info.first.max(base + 1) - base, last: info.last - base, lost, cause })
+    }
+
+    /// True when nobody has it, and nobody declared it.
+    fn is_open(&self, record: &Record) -> bool {
+        let raw = record.sequence + self.identity.base;
+        !self.acknowledged.contains(raw) && !self.known_holes.contains(raw)
     }
 
     /// One loss for each run of records that do not stay, as far as nobody else has them.
@@ -168,7 +220,7 @@ impl<D: Disk> Spool<D> {
         for (record, keep) in records.iter().zip(keep) {
             if *keep {
                 run_goes_on = false;
-            } else if !self.acknowledged.contains(record.sequence + self.identity.base) {
+            } else if self.is_open(record) {
                 match losses.last_mut().filter(|_| run_goes_on) {
                     Some(loss) => {
                         loss.last = record.sequence;
@@ -182,55 +234,80 @@ impl<D: Disk> Spool<D> {
         losses
     }
 
-    /// Declares, commits, and only then rewrites or unlinks. When not even the declarations find room they
-    /// follow right after: they then fit into what was given up.
-    fn follow(&mut self, plan: Plan, caretaker: &mut dyn Caretaker) -> Result<(), Failed> {
-        let mut declarations: Vec<Vec<u8>> = plan.losses.iter().map(|loss| caretaker.declaration(loss)).collect();
-        declarations.reverse();
-        self.declare(&mut declarations)?;
+    /// Declares, commits, and only then rewrites or unlinks.
+    fn follow(&mut self, plan: Plan, caretaker: &mut dyn Caretaker, losses: &mut Vec<Loss>) -> Result<(), Failed> {
+        self.owed.extend(plan.losses.iter().map(|loss| caretaker.declaration(loss)));
+        self.declare()?;
         self.commit(self.now_ms)?;
         if plan.keep.contains(&true) {
-            self.rewrite(&plan, caretaker)?;
+            self.rewrite(&plan, caretaker, losses)?;
         } else {
             self.unlink(plan.info.number)?;
         }
         self.sync_names()?;
         self.refill_spares()?;
-        self.declare(&mut declarations)?;
+        self.declare()?;
         self.commit(self.now_ms).map(drop)
     }
 
-    fn declare(&mut self, declarations: &mut Vec<Vec<u8>>) -> Result<(), Failed> {
-        while let Some(declaration) = declarations.last() {
-            match self.append(Class::Other, declaration) {
-                Ok(_) => drop(declarations.pop()),
-                Err(AppendError::Full) => break,
-                Err(AppendError::TooLarge { .. }) => drop(declarations.pop()),
+    /// Appends what is still to be declared, as far as there is room.
+    fn declare(&mut self) -> Result<(), Failed> {
+        while let Some(declaration) = self.owed.pop_front() {
+            match self.append(Class::Other, &declaration) {
+                Ok(_) | Err(AppendError::TooLarge { .. }) => {}
+                Err(AppendError::Full) => {
+                    self.owed.push_front(declaration);
+                    break;
+                }
                 Err(AppendError::Failed(failed)) => return Err(failed),
             }
         }
         Ok(())
     }
 
-    /// A segment's records, in the epoch's numbering. Bounded by the segment size.
-    fn records_of(&self, info: &Info) -> io::Result<Vec<Record>> {
+    /// Reads a segment. Bounded by the segment size.
+    pub(crate) fn contents(&self, info: &Info) -> io::Result<Contents> {
         let bytes = segment::load(&self.disk, info.number)?;
-        let mut records = Vec::with_capacity(info.count as usize);
-        for_each_record(&bytes, info, &mut |class, parsed| {
-            // Below the base it belongs to an epoch that is over.
-            let sequence = parsed.sequence.saturating_sub(self.identity.base);
-            records.push(Record { sequence, class, payload: parsed.payload.to_vec(), note: None });
-        });
-        Ok(records)
+        let is_newest = self.segments.back().is_some_and(|newest| newest.number == info.number);
+        let mut contents = Contents { records: Vec::with_capacity(info.count as usize), damaged: Vec::new() };
+        let mut walk = segment::walk(&bytes, info);
+        let (mut last, mut over_damage) = (info.begin.saturating_sub(1), false);
+        loop {
+            match walk.step() {
+                Step::Record(_, parsed) => {
+                    if std::mem::take(&mut over_damage) {
+                        contents.damaged.push((last + 1, parsed.sequence.saturating_sub(1)));
+                    }
+                    if let Kind::Record(class) = parsed.kind {
+                        last = parsed.sequence;
+                        // Below the base it belongs to an epoch that is over.
+                        let sequence = parsed.sequence.saturating_sub(self.identity.base);
+                        contents.records.push(Record { sequence, class, payload: parsed.payload.to_vec(), note: None });
+                    }
+                }
+                Step::Damage { .. } => over_damage = true,
+                Step::End(_) | Step::Garbage(_) => {
+                    if !is_newest && last < info.last {
+                        contents.damaged.push((last + 1, info.last));
+                    }
+                    return Ok(contents);
+                }
+            }
+        }
     }
 
-    fn rewrite(&mut self, plan: &Plan, caretaker: &mut dyn Caretaker) -> Result<(), Failed> {
+    fn rewrite(&mut self, plan: &Plan, caretaker: &mut dyn Caretaker, losses: &mut Vec<Loss>) -> Result<(), Failed> {
         let number = plan.info.number;
         let bytes = match segment::load(&self.disk, number) {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.fail("read a segment again", &error)),
         };
-        let (rewritten, info) = rewritten(&bytes, plan);
+        // As long as a loss of it may not be declared the segment does not say that it was thinned, so that a
+        // start finds the hole.
+        let end = self.segments.iter().find(|info| info.number > number).map_or(self.next, |info| info.begin);
+        let declared = self.owed.is_empty() && self.known_holes.overlap(plan.info.begin, end.saturating_sub(1)) == 0;
+        let level = if declared { plan.level } else { Level::Whole };
+        let (rewritten, info) = rewritten(&bytes, plan, level);
         match self.replace(number, &rewritten) {
             Ok(()) => {
                 if let Some(held) = self.segments.iter_mut().find(|held| held.number == number) {
@@ -241,11 +318,15 @@ impl<D: Disk> Spool<D> {
             }
             // No spare and no space: what was to be kept goes too, declared like everything else.
             Err(error) if is_full(&error) => {
-                let whole = self.drop_whole(info, LossCause::Dropped);
-                let mut declarations: Vec<Vec<u8>> = whole.losses.iter().map(|loss| caretaker.declaration(loss)).collect();
-                self.unlink(number)?;
-                self.refill_spares()?;
-                self.declare(&mut declarations)
+                let _ = self.disk.remove(REWRITE_NAME);
+                let kept = self.contents(&plan.info).unwrap_or_default().records;
+                let kept = kept.iter().zip(&plan.keep).filter_map(|(record, keep)| keep.then_some(record));
+                let loss = self.whole_loss(&plan.info, kept, LossCause::Dropped);
+                self.owed.extend(loss.map(|loss| caretaker.declaration(&loss)));
+                losses.extend(loss);
+                self.declare()?;
+                self.commit(self.now_ms)?;
+                self.unlink(number)
             }
             Err(error) => Err(self.fail("rewrite a segment", &error)),
         }
@@ -274,33 +355,14 @@ fn bareness(info: &Info) -> Level {
     if info.telemetry == 0 { Level::Bare } else { info.level }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-fn for_each_record(bytes: &[u8], info: &Info, each: &mut dyn FnMut(Class, &Parsed<'_>)) {
-    let mut walk = Walk::new(bytes, info.number, segment::HEADER_BYTES, info.first - 1);
-    loop {
-        match walk.step() {
-            Step::Record(_, parsed) => {
-                if let Kind::Record(class) = parsed.kind {
-                    each(class, &parsed);
-                }
-            }
-            Step::Damage { .. } => {}
-            Step::End(_) | Step::Garbage(_) => return,
-        }
-    }
-}
-
 /// The segment without what does not stay, its notes and marks kept.
-fn rewritten(bytes: &[u8], plan: &Plan) -> (Vec<u8>, Info) {
+fn rewritten(bytes: &[u8], plan: &Plan, level: Level) -> (Vec<u8>, Info) {
     let old = &plan.info;
-    let header = Header { number: old.number, first: old.first, begun_ms: old.begun_ms, level: plan.level };
+    let header = Header { number: old.number, first: old.begin, begun_ms: old.begun_ms, level };
     let mut out = Vec::with_capacity(bytes.len());
     out.extend_from_slice(&header.encode());
-    let mut info = Info::empty(header, 0);
-    let mut walk = Walk::new(bytes, old.number, segment::HEADER_BYTES, old.first - 1);
+    let mut info = Info { level: plan.level, ..Info::empty(header, 0) };
+    let mut walk = segment::walk(bytes, old);
     let mut keep = plan.keep.iter();
     let mut note_written = 0;
     loop {

@@ -20,7 +20,7 @@ use crate::record::{Class, Kind, Parsed, Step, Walk};
 pub const HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"DAVYSEG1";
 /// A segment file is never read beyond this, whatever its length claims.
-const READ_LIMIT: u64 = 64 << 20;
+pub const READ_LIMIT: u64 = 64 << 20;
 
 /// What was taken out of a segment to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,12 +83,16 @@ pub struct Info {
     pub file_bytes: u64,
     /// Where its records end.
     pub end: u64,
+    /// The sequence that came next when it was begun: a walk through it starts below this one, because the
+    /// marks before the first record that is left are older than that record.
+    pub begin: u64,
     /// First and last sequence in it; `last` is zero when it is empty.
     pub first: u64,
     pub last: u64,
-    /// How many records, and how many of them are telemetry.
+    /// How many records, and how many of them are telemetry and urgent.
     pub count: u64,
     pub telemetry: u64,
+    pub urgent: u64,
 }
 
 impl Info {
@@ -99,10 +103,12 @@ impl Info {
             begun_ms: header.begun_ms,
             file_bytes,
             end: HEADER_BYTES as u64,
+            begin: header.first,
             first: header.first,
             last: 0,
             count: 0,
             telemetry: 0,
+            urgent: 0,
         }
     }
 
@@ -114,6 +120,7 @@ impl Info {
         self.last = sequence;
         self.count += 1;
         self.telemetry += u64::from(class == Class::Telemetry);
+        self.urgent += u64::from(class == Class::Urgent);
     }
 
     /// Bytes it takes on the disk.
@@ -135,6 +142,17 @@ pub fn number(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_suffix(".segment").filter(|n| n.len() == 16)?, 16).ok()
 }
 
+/// Makes a preallocated file a segment. Its header is on the disk before its name is: a segment that does
+/// not say where its sequences begin is worth nothing once those before it are let go.
+pub fn begin<D: Disk>(disk: &D, spare: &str, header: &Header) -> io::Result<D::File> {
+    let file = disk.open(spare)?;
+    file.write_at(0, &header.encode())?;
+    file.sync()?;
+    disk.rename(spare, &name(header.number))?;
+    disk.sync_names()?;
+    Ok(file)
+}
+
 /// A segment's bytes in memory, whole: bounded by the segment size.
 pub fn load<D: Disk>(disk: &D, number: u64) -> io::Result<Vec<u8>> {
     let file = disk.open(&name(number))?;
@@ -143,6 +161,11 @@ pub fn load<D: Disk>(disk: &D, number: u64) -> io::Result<Vec<u8>> {
     let n = file.read_at(0, &mut bytes)?;
     bytes.truncate(n);
     Ok(bytes)
+}
+
+/// A walk through a segment's records from the first one.
+pub fn walk<'a>(bytes: &'a [u8], info: &Info) -> Walk<'a> {
+    Walk::new(bytes, info.number, HEADER_BYTES, info.begin.saturating_sub(1))
 }
 
 /// What a walk through a whole segment found.
@@ -162,7 +185,7 @@ pub fn scan(bytes: &[u8], number: u64, above: u64, show: &mut dyn FnMut(&Parsed<
     let header = Header::decode(bytes, number);
     let assumed = Header { number, first: above + 1, begun_ms: i64::MAX, level: Level::Whole };
     let mut info = Info::empty(header.unwrap_or(assumed), bytes.len() as u64);
-    let mut walk = Walk::new(bytes, number, HEADER_BYTES, above.max(info.first.saturating_sub(1)));
+    let mut walk = Walk::new(bytes, number, HEADER_BYTES, above.max(info.begin.saturating_sub(1)));
     let (mut garbage, mut damaged) = (false, 0);
     loop {
         match walk.step() {

@@ -72,8 +72,11 @@ struct State {
     power_off_at: Option<u64>,
     sync_fails_at: Option<u64>,
     syncs: u64,
+    failed_syncs: u64,
+    looking: bool,
     space: u64,
     read_only: bool,
+    unopenable: BTreeMap<String, i32>,
 }
 
 /// See the head of this file. Clones are the same disk.
@@ -95,6 +98,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl State {
     fn operate(&mut self, writes: bool) -> io::Result<()> {
+        if self.looking {
+            return Ok(());
+        }
         if self.power_off_at.is_some_and(|at| self.operations >= at) {
             return Err(io::Error::other("the power is off"));
         }
@@ -103,6 +109,14 @@ impl State {
         }
         self.operations += 1;
         Ok(())
+    }
+
+    /// True when this sync is the one that fails.
+    fn sync_fails(&mut self) -> bool {
+        self.syncs += 1;
+        let fails = self.sync_fails_at == Some(self.syncs);
+        self.failed_syncs += u64::from(fails);
+        fails
     }
 
     fn used(&self) -> u64 {
@@ -127,16 +141,37 @@ impl SimulatedDisk {
         state.power_off_at = Some(state.operations + operations);
     }
 
+    /// True when an operation has found the power gone.
+    pub fn is_off(&self) -> bool {
+        let state = lock(&self.state);
+        state.power_off_at.is_some_and(|at| state.operations >= at)
+    }
+
+    /// While a test looks on, operations neither count nor fail for want of power.
+    pub fn set_looking(&self, looking: bool) {
+        lock(&self.state).looking = looking;
+    }
+
+    /// How many syncs have failed.
+    pub fn failed_syncs(&self) -> u64 {
+        lock(&self.state).failed_syncs
+    }
+
     /// How many operations there were.
     pub fn operations(&self) -> u64 {
         lock(&self.state).operations
     }
 
-    /// The sync with this number, counted from now, fails, and the next ones claim success without effect
-    /// on what failed: what a kernel does after EIO.
+    /// The sync with this number, counted from now and from 1, fails, and the next ones claim success without
+    /// effect on what failed: what a kernel does after EIO.
     pub fn fail_sync_in(&self, syncs: u64) {
         let mut state = lock(&self.state);
         state.sync_fails_at = Some(state.syncs + syncs);
+    }
+
+    /// Opening this file fails with this error number: a bad block (5), or too many open files (24).
+    pub fn fail_opening(&self, name: &str, error: i32) {
+        lock(&self.state).unopenable.insert(name.to_owned(), error);
     }
 
     /// Turns everything read-only, or back.
@@ -165,6 +200,11 @@ impl SimulatedDisk {
                 }
             }
         }
+    }
+
+    /// The names that are there.
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.state).names.keys().cloned().collect()
     }
 
     /// A file's bytes as a reader sees them.
@@ -269,7 +309,11 @@ impl Disk for SimulatedDisk {
 
     fn open(&self, name: &str) -> io::Result<SimulatedFile> {
         let mut state = lock(&self.state);
-        state.operate(false)?;
+        // For writing too, as the real one.
+        state.operate(true)?;
+        if let Some(error) = state.unopenable.get(name) {
+            return Err(io::Error::from_raw_os_error(*error));
+        }
         let inode = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(SimulatedFile { state: self.state.clone(), inode })
     }
@@ -299,6 +343,9 @@ impl Disk for SimulatedDisk {
     fn sync_names(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.operate(true)?;
+        if state.sync_fails() {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         state.durable_names = state.names.clone();
         state.changes.clear();
         Ok(())
@@ -325,8 +372,12 @@ impl DiskFile for SimulatedFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.operate(true)?;
-        let inode = state.inode(self.inode)?;
         let end = offset as usize + bytes.len();
+        let growth = blocks(end as u64).saturating_sub(blocks(state.inode(self.inode)?.seen.len() as u64));
+        if growth > 0 && state.used() + growth > state.space {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let inode = state.inode(self.inode)?;
         if inode.seen.len() < end {
             inode.seen.resize(end, 0);
         }
@@ -347,8 +398,7 @@ impl DiskFile for SimulatedFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
         state.operate(true)?;
-        state.syncs += 1;
-        let fails = state.sync_fails_at.is_some_and(|at| state.syncs == at);
+        let fails = state.sync_fails();
         let inode = state.inode(self.inode)?;
         if fails {
             // The pages are clean now although nothing reached the disk.

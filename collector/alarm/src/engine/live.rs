@@ -47,6 +47,7 @@ impl Row {
         let broken = seen.now.since(self.silent_since) > 3 * u64::from(self.facts.period_ms) + 1000;
         if broken || self.last.is_none() {
             self.live_since = seen.sampled_at;
+            self.restart_off_delays();
         }
         self.silent_since = seen.now;
         self.last = Some((seen.place, seen.sampled_at));
@@ -57,7 +58,12 @@ impl Row {
         if let Some(slot) = slot {
             raise_or_reraise(slot, &self.facts, &Opening::by(seen, 0, false), moment);
         }
-        // A value must stay inside the release for the whole off-delay; a fault in between proves nothing.
+        self.restart_off_delays();
+    }
+
+    /// A value must stay inside the release for the whole off-delay; a fault or a hole in between proves
+    /// nothing.
+    fn restart_off_delays(&mut self) {
         for watch in &mut self.limits {
             if watch.monitor.is_exceeded() {
                 watch.monitor = LimitMonitor::resumed(*watch.monitor.limit(), true);

@@ -136,7 +136,7 @@ impl LimitWatch {
         match moved {
             // It ended before the open episode began: an excursion of its own after all.
             Some(opening) if ends_before => {
-                episode.began_at = episode.opening_sampled_at;
+                episode.began_at = episode.opening_sampled_at.plus_ms(-i64::from(self.monitor.limit().on_delay_ms));
                 moment.tell(episode, Event::BeganAtMoved);
                 self.record_closed(facts, &opening, seen, moment);
             }

@@ -1,17 +1,23 @@
 //! What a change of the registry does to alarms that are open, and how a new run takes up the old one's.
 
 use super::past::Past;
-use super::row::{LimitWatch, Row, Slot};
+use super::row::{LimitWatch, Row, Slot, Span, remember};
 use super::watch::Gateway;
 use super::{Channel, Engine};
 use crate::episode::{Cause, Episode, Event, Transition};
 use crate::life::Moment;
 use crate::rule::{Kind, Rule, RuleKind};
 use measurement::{ChannelId, LimitMonitor, MonotonicMs, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// Channel numbers below this are looked up in a vector.
 const DENSE: u32 = 1 << 20;
+
+/// What rules that are gone had judged, by channel and rule: one that comes back opens nothing twice.
+pub(super) type Gone = HashMap<(ChannelId, String), VecDeque<Span>>;
+
+/// So many rules with alarms are remembered after they went; when more go, all are forgotten.
+const MOST_GONE: usize = 10_000;
 
 /// A rule that can never run, and why. The channel's other rules do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,7 @@ impl Engine {
         let already = out.len();
         let mut moment = Moment { at, cause: Cause::Registry, out };
         let mut unusable = Vec::new();
+        let mut gone = std::mem::take(&mut self.gone);
         let mut before: HashMap<ChannelId, Row> = std::mem::take(&mut self.rows).into_iter().map(|row| (row.id, row)).collect();
         self.dense.clear();
         self.sparse.clear();
@@ -53,17 +60,22 @@ impl Engine {
                 }
                 let same = |old: &Known| old.slot.rule.id == rule.id && old.slot.rule.what.kind() == rule.what.kind();
                 let old = known.iter().position(same).map(|at| known.swap_remove(at));
+                let old = old.or_else(|| Known::back(&mut gone, channel.id, rule));
                 row.watch(rule, old, &mut moment);
             }
-            known.into_iter().for_each(|old| withdraw(old.slot, &mut moment));
+            known.into_iter().for_each(|old| withdraw(channel.id, old.slot, &mut gone, &mut moment));
             row.tidy();
             self.gateways[gateway].rows.push(self.rows.len());
             self.rows.push(row);
             self.note_row(channel.id);
         }
-        let mut gone: Vec<Row> = before.into_values().collect();
-        gone.sort_by_key(|row| row.id);
-        gone.into_iter().flat_map(Row::into_known).for_each(|old| withdraw(old.slot, &mut moment));
+        let mut leaving: Vec<Row> = before.into_values().collect();
+        leaving.sort_by_key(|row| row.id);
+        for row in leaving {
+            let id = row.id;
+            row.into_known().into_iter().for_each(|old| withdraw(id, old.slot, &mut gone, &mut moment));
+        }
+        self.gone = gone;
         for gateway in self.gateways.iter_mut().filter(|gateway| gateway.rows.is_empty()) {
             gateway
                 .open_mut()
@@ -84,6 +96,9 @@ impl Engine {
             let held = self.hold(&mut episode, now);
             if !held && episode.is_open() {
                 episode.close_by(&mut moment, Event::Withdrawn, None, "its channel or rule is no longer in the registry");
+            }
+            if let (false, Some(channel)) = (held, episode.channel) {
+                remember(room_for(&mut self.gone, channel, &episode.rule), &episode);
             }
         }
         self.rows.iter_mut().for_each(Row::tidy);
@@ -138,16 +153,35 @@ impl Engine {
     }
 }
 
-fn withdraw(slot: Slot, moment: &mut Moment<'_>) {
-    if let Some(mut episode) = slot.open {
+fn withdraw(channel: ChannelId, mut slot: Slot, gone: &mut Gone, moment: &mut Moment<'_>) {
+    if let Some(episode) = &mut slot.open {
         episode.close_by(moment, Event::Withdrawn, None, "its channel or rule is no longer in the registry");
     }
+    slot.let_go();
+    if !slot.closed.is_empty() {
+        *room_for(gone, channel, &slot.rule.id) = slot.closed;
+    }
+}
+
+fn room_for<'a>(gone: &'a mut Gone, channel: ChannelId, rule: &str) -> &'a mut VecDeque<Span> {
+    if gone.len() >= MOST_GONE {
+        gone.clear();
+    }
+    gone.entry((channel, rule.to_owned())).or_default()
 }
 
 /// A rule's alarm, and its monitor when it is a limit, as they were before a change.
 struct Known {
     slot: Slot,
     monitor: Option<LimitMonitor>,
+}
+
+impl Known {
+    /// A rule that was gone and is back.
+    fn back(gone: &mut Gone, channel: ChannelId, rule: &Rule) -> Option<Known> {
+        let closed = gone.remove(&(channel, rule.id.clone()))?;
+        Some(Known { slot: Slot { closed, ..Slot::new(rule.clone()) }, monitor: None })
+    }
 }
 
 impl Row {

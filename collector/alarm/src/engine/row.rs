@@ -202,12 +202,17 @@ impl Slot {
     }
 
     pub(super) fn remember(&mut self, episode: &Episode) {
-        let Some(id) = number(&episode.id) else { return };
-        if self.closed.len() == REMEMBERED {
-            self.closed.pop_front();
-        }
-        self.closed.push_back(Span { id, from: episode.opening, to: episode.returning.unwrap_or(episode.opening) });
+        remember(&mut self.closed, episode);
     }
+}
+
+/// Adds what an episode covers to what its rule has judged.
+pub(super) fn remember(closed: &mut VecDeque<Span>, episode: &Episode) {
+    let Some(id) = number(&episode.id) else { return };
+    if closed.len() == REMEMBERED {
+        closed.pop_front();
+    }
+    closed.push_back(Span { id, from: episode.opening, to: episode.returning.unwrap_or(episode.opening) });
 }
 
 fn number(id: &str) -> Option<u128> {

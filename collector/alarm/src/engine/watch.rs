@@ -149,12 +149,23 @@ impl Engine {
 
     fn look_for_lost_gateways(&mut self, now: MonotonicMs, moment: &mut Moment<'_>) {
         for gateway in &mut self.gateways {
-            let mute = now.since(gateway.heard) >= self.config.gateway_lost_after_ms;
-            if !mute || gateway.is_lost() || gateway.rows.is_empty() {
+            if gateway.rows.is_empty() {
+                // It watches nothing; when it does again, waiting for it begins then.
+                (gateway.heard, gateway.heard_at) = (now, None);
                 continue;
             }
+            let mute = now.since(gateway.heard) >= self.config.gateway_lost_after_ms;
+            if !mute || gateway.is_lost() {
+                continue;
+            }
+            let mut unseen: Vec<String> = gateway.rows.iter().map(|row| self.rows[*row].facts.label.clone()).collect();
+            unseen.sort();
+            unseen.dedup();
             match gateway.lost.as_deref_mut() {
-                Some(lost) => lost.reraise(moment, false),
+                Some(lost) => {
+                    lost.unseen = unseen;
+                    lost.reraise(moment, false);
+                }
                 None => {
                     let newest = gateway.rows.iter().filter_map(|row| Some((self.rows[*row].silent_since, self.rows[*row].last?)));
                     let never = Place { epoch: self.run, sequence: 0 };
@@ -166,9 +177,6 @@ impl Engine {
                         gateway.heard_at.unwrap_or(moment.at),
                         moment.at,
                     );
-                    let mut unseen: Vec<String> = gateway.rows.iter().map(|row| self.rows[*row].facts.label.clone()).collect();
-                    unseen.sort();
-                    unseen.dedup();
                     episode.unseen = unseen;
                     episode.simulated = gateway.rows.iter().all(|row| self.rows[*row].facts.simulated);
                     episode.raise(moment);

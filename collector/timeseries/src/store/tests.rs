@@ -140,7 +140,11 @@ proptest! {
                     model.extend(rows);
                 }
                 Step::Seal => store.seal_all().unwrap(),
-                Step::Release => store.release(store.writer().next_commit - 1),
+                Step::Release => {
+                    // By itself, so that the writer's lock is given back before the release takes it.
+                    let last = store.writer().next_commit - 1;
+                    store.release(last);
+                }
                 Step::Reopen => {
                     drop(store);
                     store = open(folder.path());

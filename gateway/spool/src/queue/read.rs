@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Failed, Record, Spool};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, is_damage};
+use crate::open;
+use crate::ranges::RangeSet;
 use crate::record::{Kind, MAX_PAYLOAD, Parsed, Step, Walk};
 use crate::room::{Loss, LossCause};
 use crate::segment::{self, Info, Level};
@@ -25,7 +27,23 @@ pub(crate) struct Position {
     offset: u64,
     /// The sequence read last.
     last: u64,
-    notes: Vec<(u8, Arc<[u8]>)>,
+    notes: Notes,
+}
+
+/// The notes met on a walk, by number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes(Vec<(u8, Arc<[u8]>)>);
+
+impl Notes {
+    /// A number is given again after 255 others: the last one counts.
+    pub fn learn(&mut self, number: u8, bytes: Arc<[u8]>) {
+        self.0.retain(|(other, _)| *other != number);
+        self.0.push((number, bytes));
+    }
+
+    pub fn of(&self, number: u8) -> Option<Arc<[u8]>> {
+        self.0.iter().find(|(other, _)| *other == number).map(|(_, bytes)| bytes.clone())
+    }
 }
 
 /// Two lanes, and what they left behind.
@@ -75,7 +93,7 @@ impl<D: Disk> Spool<D> {
     /// Reads on in one segment. True when the run may go on in the next one.
     fn read_segment(&mut self, info: &Info, wanted: &mut Wanted, batch: &mut Batch) -> io::Result<bool> {
         let best = self.positions.iter().position(|p| p.number == info.number && p.last < wanted.from);
-        let start = Position { number: info.number, offset: segment::HEADER_BYTES as u64, last: info.first - 1, notes: Vec::new() };
+        let start = Position { number: info.number, offset: segment::HEADER_BYTES as u64, last: info.begin.saturating_sub(1), notes: Notes::default() };
         let mut at = best.and_then(|i| self.positions.remove(i)).unwrap_or(start);
         let is_active = self.active.is_some() && self.segments.back().is_some_and(|last| last.number == info.number);
         let end = if is_active { self.active.as_ref().map_or(0, |active| active.synced) } else { info.end };
@@ -145,27 +163,38 @@ impl<D: Disk> Spool<D> {
         self.positions.truncate(MOST_POSITIONS);
     }
 
-    /// Declares a hole once, and only what nobody has yet.
     fn report_damage(&mut self, info: &Info, first: u64, last: u64, batch: &mut Batch) {
-        let first = first.max(self.identity.base + 1);
-        if first > last || self.known_holes.covers(first, last) || self.acknowledged.covers(first, last) {
-            return;
-        }
-        let already = self.acknowledged.overlap(first, last) + self.known_holes.overlap(first, last);
-        let open = (last - first + 1).saturating_sub(already);
-        self.known_holes.insert(first, last);
-        let lost = if info.level == Level::Whole { open.max(1) } else { 1 };
+        batch.damaged.extend(self.damage(info, first, last));
+    }
+
+    /// A hole to be declared: once, and only what nobody has yet.
+    pub(crate) fn damage(&mut self, info: &Info, first: u64, last: u64) -> Option<Loss> {
         let base = self.identity.base;
-        batch.damaged.push(Loss { first: first - base, last: last - base, lost, cause: LossCause::Corrupt });
+        let first = first.max(base + 1);
+        if first > last || self.known_holes.covers(first, last) || self.acknowledged.covers(first, last) {
+            return None;
+        }
+        let mut settled = RangeSet::new();
+        for (first, last) in self.known_holes.within(first, last).chain(self.acknowledged.within(first, last)) {
+            settled.insert(first, last);
+        }
+        let open = last - first + 1 - settled.overlap(first, last);
+        if open == 0 {
+            return None;
+        }
+        self.known_holes.insert(first, last);
+        // What of a thinned segment was there at all, nobody knows any more.
+        let lost = if info.level == Level::Whole { open } else { 1 };
+        Some(Loss { first: first - base, last: last - base, lost, cause: LossCause::Corrupt })
     }
 
     /// A segment that cannot be read is renamed and never looked at again, so that it cannot stop the rest.
     fn set_aside(&mut self, info: &Info, error: &io::Error, batch: &mut Batch) -> Result<(), Failed> {
-        if self.active.is_some() && self.segments.back().is_some_and(|last| last.number == info.number) {
-            return Err(self.fail("read the segment being written", error));
+        let newest = self.segments.back().is_some_and(|last| last.number == info.number);
+        if newest || !is_damage(error) {
+            return Err(self.fail("read a segment", error));
         }
-        let name = segment::name(info.number);
-        self.disk.rename(&name, &format!("{name}.damaged")).map_err(|error| self.fail("set a damaged segment aside", &error))?;
+        open::set_aside(&self.disk, info.number).map_err(|error| self.fail("set a damaged segment aside", &error))?;
         self.sync_names()?;
         self.segments.retain(|other| other.number != info.number);
         self.positions.retain(|position| position.number != info.number);
@@ -183,12 +212,11 @@ enum Taken {
     Unreadable,
 }
 
-fn take(notes: &mut Vec<(u8, Arc<[u8]>)>, parsed: &Parsed<'_>, wanted: &mut Wanted, batch: &mut Batch) -> Taken {
+fn take(notes: &mut Notes, parsed: &Parsed<'_>, wanted: &mut Wanted, batch: &mut Batch) -> Taken {
     let class = match parsed.kind {
         Kind::Record(class) => class,
         Kind::Note => {
-            notes.retain(|(number, _)| *number != parsed.note);
-            notes.push((parsed.note, parsed.payload.into()));
+            notes.learn(parsed.note, parsed.payload.into());
             return Taken::Passed;
         }
         Kind::Acknowledgements => return Taken::Passed,
@@ -201,7 +229,7 @@ fn take(notes: &mut Vec<(u8, Arc<[u8]>)>, parsed: &Parsed<'_>, wanted: &mut Want
     {
         return Taken::Stopped;
     }
-    let note = notes.iter().find(|(number, _)| *number == parsed.note).map(|(_, bytes)| bytes.clone());
+    let note = notes.of(parsed.note);
     if note.is_none() && parsed.note != 0 {
         return Taken::Unreadable;
     }
