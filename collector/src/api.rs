@@ -113,6 +113,7 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(alarms::alarms))
         .routes(routes!(alarms::alarm))
         .routes(routes!(alarms::acknowledge))
+        .routes(routes!(alarms::reset))
         .routes(routes!(alarms::seen))
         .routes(routes!(journal::journal))
         .routes(routes!(journal::verify))

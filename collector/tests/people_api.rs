@@ -175,6 +175,21 @@ async fn a_name_comes_back_as_it_was_given_whatever_it_is() {
 }
 
 #[tokio::test]
+async fn what_is_not_latched_cannot_be_reset_and_a_reset_needs_a_reason() {
+    let room = room().await;
+    let plant = plant(&room.store, "甲厂", "gw-1").await;
+    let mut judge = Judge::new(&room.store);
+    let raised = judge.reads(plant.channels[0], 80.0);
+    let id = raised[0].episode.id.clone();
+    room.store.record(&judged(raised)).await.expect("recorded");
+    *room.desk.judge.lock().expect("not poisoned") = Some(judge);
+    let page = room.user("duty", Role::Regulator, None).await;
+    let reset = format!("/api/v1/alarms/{id}/reset");
+    assert_eq!(page.post(&reset, json!({"note": ""})).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(page.post(&reset, json!({"note": "checked with gas"})).await.0, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
 async fn an_alarm_is_acknowledged_in_the_callers_name_and_seen_once() {
     let room = room().await;
     let plant = plant(&room.store, "甲厂", "gw-1").await;

@@ -103,6 +103,16 @@ pub async fn acknowledge(State(state): State<ApiState>, caller: Caller, Id(id): 
     Ok(Json(Alarm::of(&episode, &state.store.registry())))
 }
 
+/// A person has looked and settles a latched alarm (over-range), or a dispute over who a gateway is. Needs a note.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/reset", tag = "alarms", params(("id" = String, Path)), request_body = Note,
+    responses((status = 200, body = Alarm), (status = 404, body = Refusal), (status = 409, body = Refusal)))]
+pub async fn reset(State(state): State<ApiState>, caller: Caller, Id(id): Id<String>, Body(note): Body<Note>) -> Answer<Json<Alarm>> {
+    check_texts(&[("note", &note.note, true)])?;
+    find(&state, &caller, &id).await?;
+    let episode = state.pipeline.reset(&id, &caller.user.account, note.note.trim()).await?;
+    Ok(Json(Alarm::of(&episode, &state.store.registry())))
+}
+
 /// A page has painted the alarm (t5). The first time counts.
 #[utoipa::path(post, path = "/api/v1/alarms/{id}/seen", tag = "alarms", params(("id" = String, Path)), request_body = Seen,
     responses((status = 204), (status = 404, body = Refusal)))]

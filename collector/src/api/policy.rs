@@ -48,6 +48,7 @@ pub const POLICY: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/alarms", ALL),
     ("GET", "/api/v1/alarms/{id}", ALL),
     ("POST", "/api/v1/alarms/{id}/acknowledge", ACT),
+    ("POST", "/api/v1/alarms/{id}/reset", ACT),
     ("POST", "/api/v1/alarms/{id}/seen", ALL),
     ("GET", "/api/v1/journal", WIDE),
     ("GET", "/api/v1/journal/verify", WIDE),

@@ -75,6 +75,8 @@ pub enum OrderError {
 pub trait Orders: Send + Sync + 'static {
     /// A person has seen the alarm. Answered when it is recorded.
     async fn acknowledge(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError>;
+    /// A person has looked and settles a latched alarm, or a dispute over who a gateway is. Answered when it is recorded.
+    async fn reset(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError>;
     /// An open episode passed a stage that the engine does not see itself.
     async fn stamp(&self, episode: &str, stage: Stage, at: Timestamp);
 }

@@ -81,17 +81,16 @@ impl PipelineHandle {
     pub async fn unshelve(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError> {
         self.order(|answer| Order::Unshelve { episode: episode.to_owned(), who: who.to_owned(), note: note.to_owned(), answer }).await
     }
-
-    /// Resets a latched alarm, or settles an identity dispute.
-    pub async fn reset(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError> {
-        self.order(|answer| Order::Reset { episode: episode.to_owned(), who: who.to_owned(), note: note.to_owned(), answer }).await
-    }
 }
 
 #[async_trait::async_trait]
 impl Orders for PipelineHandle {
     async fn acknowledge(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError> {
         self.order(|answer| Order::Acknowledge { episode: episode.to_owned(), who: who.to_owned(), note: note.to_owned(), answer }).await
+    }
+
+    async fn reset(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError> {
+        self.order(|answer| Order::Reset { episode: episode.to_owned(), who: who.to_owned(), note: note.to_owned(), answer }).await
     }
 
     async fn stamp(&self, episode: &str, stage: Stage, at: Timestamp) {

@@ -142,6 +142,12 @@ impl Judge {
         out
     }
 
+    pub fn resets(&mut self, id: &str, who: &str, note: &str) -> Result<Vec<Transition>, alarm::RefusedOrder> {
+        let mut out = Vec::new();
+        self.engine.reset(id, who, note, NOW.plus_ms(self.mono as i64), &mut out)?;
+        Ok(out)
+    }
+
     pub fn acknowledges(&mut self, id: &str, who: &str) -> Vec<Transition> {
         let mut out = Vec::new();
         self.engine.acknowledge(id, who, "on my way", NOW.plus_ms(self.mono as i64), &mut out).expect("open");

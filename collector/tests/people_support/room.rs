@@ -98,6 +98,15 @@ impl Orders for Desk {
         Ok(transitions.last().ok_or(OrderError::Busy)?.episode.clone())
     }
 
+    async fn reset(&self, episode: &str, who: &str, note: &str) -> Result<Episode, OrderError> {
+        let transitions = {
+            let mut judge = self.judge.lock().expect("not poisoned");
+            judge.as_mut().ok_or(OrderError::Busy)?.resets(episode, who, note)?
+        };
+        self.store.record(&judged(transitions.clone())).await.map_err(|_| OrderError::Busy)?;
+        Ok(transitions.last().ok_or(OrderError::Busy)?.episode.clone())
+    }
+
     async fn stamp(&self, _: &str, _: Stage, _: Timestamp) {}
 }
 

@@ -133,7 +133,7 @@ fn reading(bytes: &[u8]) -> Option<Kept> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+    #![allow(clippy::unwrap_used, reason = "a test may stop here")]
     use super::*;
     use measurement::{Fault, Value};
 

@@ -59,7 +59,7 @@ pub fn gap(loss: &Loss) -> Gap {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop here")]
+    #![allow(clippy::unwrap_used, reason = "a test may stop here")]
     use super::*;
     use measurement::{ChannelId, Fault, MonotonicMs, Reading, Timestamp, Value};
     use spool::{Caretaker, Class};

@@ -3,7 +3,7 @@
 //!
 //! The forwarder's machine and the bytes of telemetry v1 are the product's; the pipe, the disk and the
 //! collector's books are a few lines each. `DAVY_SEED=n` plays another story.
-#![allow(clippy::expect_used, reason = "a test program: what it cannot do is its failure")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
 
 use std::collections::VecDeque;
 

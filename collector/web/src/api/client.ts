@@ -117,6 +117,7 @@ export const alarms = {
   list: (filter: { state: 'open' | 'all'; point?: number; limit?: number; before?: number }) =>
     get<Api.Alarm[]>(`/alarms${query(filter)}`),
   one: (id: string) => get<Api.AlarmDetail>(`/alarms/${segment(id)}`),
+  reset: (id: string, note: string) => post<Api.Alarm>(`/alarms/${segment(id)}/reset`, { note }),
   acknowledge: (id: string, note: string) => post<Api.Alarm>(`/alarms/${segment(id)}/acknowledge`, { note }),
   seen: (id: string, at: number) => post<unknown>(`/alarms/${segment(id)}/seen`, { at: Math.round(at) }),
 };

@@ -190,6 +190,8 @@ export const en: Words = {
   'alarm.choose': 'Choose an alarm to see its course and acknowledge it',
   'alarm.acknowledge': 'Acknowledge',
   'alarm.acknowledge_go': 'Acknowledge',
+  'alarm.reset_go': 'Reset the latch',
+  'alarm.reset_hint': 'Who looked at the sensor, with which gas, and what was found (required)',
   'alarm.note': 'Note',
   'alarm.note_hint': 'What was seen, who was told, what was done',
   'alarm.acknowledged_by': 'acknowledged by {who} at {at}',

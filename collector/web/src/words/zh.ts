@@ -189,6 +189,8 @@ export const zh = {
   'alarm.choose': '选择一条报警，查看经过并确认',
   'alarm.acknowledge': '确认',
   'alarm.acknowledge_go': '确认报警',
+  'alarm.reset_go': '复位锁存',
+  'alarm.reset_hint': '由谁、用何种标气检查了传感器,结果如何(必填)',
   'alarm.note': '处置说明',
   'alarm.note_hint': '看到了什么、通知了谁、做了什么',
   'alarm.acknowledged_by': '{who} 于 {at} 确认',
