@@ -2,9 +2,13 @@
 //!
 //! tokio-modbus frames and parses; it does not protect against an answer that comes late. So: whatever lies
 //! on the line before a question is thrown away; unit, function and length of an answer are checked; after
-//! any error or timeout the context is dropped, and a line without transaction numbers is listened to until
-//! the late answer has come or can no longer come. Modbus TCP has transaction numbers and simply reconnects.
+//! any error or timeout the context is dropped. A line without transaction numbers is listened to, before the
+//! same unit is asked again, until its late answer has come or can no longer come; other units are asked
+//! meanwhile, because a frame of another unit is seen to be one. Modbus TCP simply reconnects.
+//!
+//! How long an answer may take is learnt (`patience`), so that a dead device costs little of the wire.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -15,12 +19,15 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_modbus::client::{self, Client};
 use tokio_modbus::prelude::{Request, Response, Slave, SlaveContext};
 use tokio_serial::SerialPortBuilderExt;
 
 use crate::device::Block;
+use patience::Patience;
+
+mod patience;
 
 /// How to reach a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +88,9 @@ pub struct Link {
     timeout: Duration,
     gap: Duration,
     line: Option<Line>,
+    patience: Patience,
+    /// Units that owe an answer, and until when it may come.
+    late: HashMap<u8, Instant>,
 }
 
 struct Line {
@@ -106,39 +116,60 @@ impl Link {
 
     /// A line that `opener` opens; `is_rtu` when frames have no transaction numbers.
     pub fn over(opener: Opener, is_rtu: bool, timeout: Duration, gap: Duration) -> Link {
-        Link { opener, is_rtu, timeout, gap, line: None }
+        Link { opener, is_rtu, timeout, gap, line: None, patience: Patience::new(timeout), late: HashMap::new() }
     }
 
     /// Reads a block of registers of a unit.
     pub async fn read(&mut self, unit: u8, block: Block) -> Result<Vec<u16>, Failure> {
-        let wait = self.timeout;
+        let disturbed = self.is_rtu && self.late.keys().any(|late| *late != unit);
+        match self.read_once(unit, block).await {
+            // A frame of another unit that came late is nobody's fault here.
+            Err(Failure::Wrong(_)) if disturbed && self.line.is_some() => self.read_once(unit, block).await,
+            done => done,
+        }
+    }
+
+    async fn read_once(&mut self, unit: u8, block: Block) -> Result<Vec<u16>, Failure> {
         if self.line.is_none() {
+            let wait = self.timeout;
             let stream = match timeout(wait, (self.opener)()).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return Err(Failure::NoLine(error.to_string())),
                 Err(_) => return Err(Failure::NoLine(format!("not connected within {} ms", wait.as_millis()))),
             };
+            self.late.clear();
             self.line = Some(Line { shared: Shared(Arc::new(Mutex::new(stream))), context: None });
         }
-        let Some(line) = &mut self.line else { return Err(Failure::NoLine("closed".to_owned())) };
         if self.is_rtu {
+            if let Some(until) = self.late.remove(&unit) {
+                self.outlast(until).await;
+            }
             if !self.gap.is_zero() {
                 tokio::time::sleep(self.gap).await;
             }
-            // An unasked frame would be taken for the answer.
-            if line.context.is_none() || line.shared.has_bytes() {
-                line.context = None;
-                line.shared.discard_pending();
-            }
         }
+        let Some(line) = &mut self.line else { return Err(Failure::NoLine("closed".to_owned())) };
+        // An unasked frame would be taken for the answer.
+        if self.is_rtu && (line.context.is_none() || line.shared.has_bytes()) {
+            line.context = None;
+            line.shared.discard_pending();
+        }
+        let wait = self.patience.with(unit);
+        let began = now();
         let asked = timeout(wait, ask(line, self.is_rtu, unit, block)).await;
         match asked {
-            Ok(Ok(Ok(words))) if words.len() == usize::from(block.count) => Ok(words),
+            Ok(Ok(Ok(words))) if words.len() == usize::from(block.count) => {
+                self.patience.answered(unit, now() - began);
+                Ok(words)
+            }
             Ok(Ok(Ok(words))) => {
                 self.give_up(false).await;
                 Err(Failure::Wrong(format!("{} registers where {} were asked for", words.len(), block.count)))
             }
-            Ok(Ok(Err(exception))) => Err(Failure::Refused(exception)),
+            Ok(Ok(Err(exception))) => {
+                self.patience.answered(unit, now() - began);
+                Err(Failure::Refused(exception))
+            }
             Ok(Err(AskError::Protocol(why))) => {
                 self.give_up(true).await;
                 Err(Failure::Wrong(why))
@@ -148,8 +179,31 @@ impl Link {
                 Err(Failure::Wrong(why))
             }
             Err(_) => {
-                self.give_up(true).await;
+                self.patience.missed(unit);
+                line.context = None;
+                if self.is_rtu {
+                    self.late.insert(unit, now() + self.timeout * LATEST_ANSWER_TIMEOUTS);
+                } else {
+                    self.line = None;
+                }
                 Err(Failure::NoAnswer(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+            }
+        }
+    }
+
+    /// Listens until a late answer has come, or until it can no longer come.
+    async fn outlast(&mut self, until: Instant) {
+        let Some(line) = &mut self.line else { return };
+        let mut bytes = [0_u8; 256];
+        let mut patience = until;
+        loop {
+            match timeout_at(patience, line.shared.read(&mut bytes)).await {
+                Ok(Ok(0) | Err(_)) => {
+                    self.line = None;
+                    return;
+                }
+                Ok(Ok(_)) => patience = now() + QUIET.max(self.gap),
+                Err(_) => return,
             }
         }
     }
@@ -163,19 +217,14 @@ impl Link {
             return;
         }
         let first = if may_come_late { self.timeout * LATEST_ANSWER_TIMEOUTS } else { QUIET };
-        let mut bytes = [0_u8; 256];
-        let mut patience = first;
-        loop {
-            match timeout(patience, line.shared.read(&mut bytes)).await {
-                Ok(Ok(0) | Err(_)) => {
-                    self.line = None;
-                    return;
-                }
-                Ok(Ok(_)) => patience = QUIET.max(self.gap),
-                Err(_) => return,
-            }
-        }
+        self.outlast(now() + first).await;
     }
+}
+
+/// Only how long ago, for waiting; what a reading's time is, `clock.rs` says.
+#[expect(clippy::disallowed_methods, reason = "the runtime's own clock, which tests pause; it dates nothing")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 enum AskError {

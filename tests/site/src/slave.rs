@@ -51,3 +51,10 @@ async fn serve(mut stream: TcpStream, answer: Arc<Mutex<Box<Answer>>>) -> std::i
         stream.write_all(&reply).await?;
     }
 }
+
+/// CRC-16/MODBUS, bit by bit: written apart from the libraries under test.
+pub fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0xFFFF, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte), |crc: u16, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
+    })
+}
