@@ -189,6 +189,13 @@ fn a_row_the_sensor_cannot_show_is_left_out_and_named() {
 }
 
 #[test]
+fn a_low_limit_below_the_range_is_left_out_and_named() {
+    let narrow = Measured { range: Some((19.0, 25.0)), ..measured("O2", Unit::PercentVol, 25.0) };
+    let why = "the sensor cannot show 18 %vol".to_owned();
+    assert_eq!(uncovered(&pack("cn-coal-2025"), &narrow), [("cn-coal-2025/o2-low".to_owned(), why)]);
+}
+
+#[test]
 fn a_row_in_a_unit_of_another_kind_is_left_out_and_named() {
     let odd = measured("O2", Unit::Celsius, 100.0);
     let why = "%vol cannot be converted to °C".to_owned();
