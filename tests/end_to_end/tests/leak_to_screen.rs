@@ -90,7 +90,9 @@ async fn a_leak_turns_a_point_red_on_a_real_page_and_reaches_the_regulator_and_a
         page.screenshot("point-cut-wire").await?;
         for (name, place) in [("map", "map"), ("alarms", "alarms"), ("journal", "journal"), ("setup", "setup")] {
             page.go(&format!("{base}/#/{place}")).await?;
-            page.until(name, PATIENCE, "return document.body.innerText.length > 200 && !document.querySelector('.loading')").await?;
+            let shown = "return document.body.innerText.length > 200 && !document.querySelector('.loading')";
+            let drawn = "return !!document.querySelector('[data-drawn]')";
+            page.until(name, PATIENCE, if name == "map" { drawn } else { shown }).await?;
             page.screenshot(name).await?;
         }
     }

@@ -18,7 +18,12 @@ pub struct Slave {
 impl Slave {
     /// Starts listening. `answer` gives the registers, or none for silence.
     pub async fn start(answer: impl FnMut(u8, u16, u16) -> Option<Vec<u16>> + Send + 'static) -> Result<Slave> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Slave::start_at("127.0.0.1:0", answer).await
+    }
+
+    /// The same at an address of the caller's.
+    pub async fn start_at(address: &str, answer: impl FnMut(u8, u16, u16) -> Option<Vec<u16>> + Send + 'static) -> Result<Slave> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let answer: Arc<Mutex<Box<Answer>>> = Arc::new(Mutex::new(Box::new(answer)));
         tokio::spawn(async move {
