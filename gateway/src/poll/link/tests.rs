@@ -6,6 +6,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::io::AsyncWriteExt;
 
+mod hostile;
+
 const TIMEOUT: Duration = Duration::from_millis(100);
 const BLOCK: Block = Block { function: 3, address: 7, count: 2 };
 
