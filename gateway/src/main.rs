@@ -33,6 +33,13 @@ enum Command {
     },
     /// Reads a site file and says what is wrong with it.
     Check { site: PathBuf },
+    /// Shows what each bus can carry: wire time, share, and what dead devices would add.
+    Plan {
+        site: PathBuf,
+        /// The whole table instead of one line a bus.
+        #[arg(long)]
+        explain: bool,
+    },
     /// Asks every device once and prints what it says. Stores and sends nothing.
     Poll {
         site: PathBuf,
@@ -100,6 +107,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run { site, state } => run(&site, state).await,
         Command::Check { site } => check(&site),
+        Command::Plan { site, explain } => plan(&site, explain),
         Command::Poll { site, once } => poll(&site, once).await,
         Command::Profile { command: ProfileCommand::Ls } => {
             Profile::shipped_names().for_each(|name| println!("{name}"));
@@ -133,6 +141,23 @@ fn check(path: &Path) -> anyhow::Result<()> {
     let devices: usize = site.buses.iter().map(|bus| bus.devices.len()).sum();
     let channels = site.catalogue().channels.len();
     println!("{}: gateway {} with {} buses, {devices} devices, {channels} channels", path.display(), site.gateway, site.buses.len());
+    Ok(())
+}
+
+fn plan(path: &Path, explain: bool) -> anyhow::Result<()> {
+    for bus in &Site::load(path)?.buses {
+        let plan = gateway::poll::plan::Plan::of(bus);
+        if explain {
+            println!("{plan}");
+        } else {
+            println!(
+                "{}\t{:.1} % of the wire, {:.1} % with five more devices that are dead",
+                plan.bus,
+                plan.share(0) * 100.0,
+                plan.share(5) * 100.0
+            );
+        }
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use link::{Failure, Link};
 use schedule::{Next, Schedule};
 
 pub mod link;
+pub mod plan;
 pub mod schedule;
 
 /// Polls a bus until the shutdown.

@@ -16,6 +16,7 @@ use toml::Spanned;
 use crate::device::Profile;
 use crate::forward::BrokerConfig;
 use crate::poll::link::Road;
+use crate::poll::plan::Plan;
 
 /// Why a site file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -364,7 +365,11 @@ fn checked_bus(
         }
         devices.push(checked_device(device, beside, number, names)?);
     }
-    Ok(Bus { name, road, timeout_ms: bus.timeout_ms.into_inner(), pause_ms: bus.pause_ms, devices })
+    let bus = Bus { name, road, timeout_ms: bus.timeout_ms.into_inner(), pause_ms: bus.pause_ms, devices };
+    match Plan::of(&bus).refusal() {
+        Some(why) => Err((span, why)),
+        None => Ok(bus),
+    }
 }
 
 fn checked_device(raw: RawDevice, beside: &Path, number: &mut u32, names: &mut HashMap<String, ()>) -> Result<Device, Mistake> {

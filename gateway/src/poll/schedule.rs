@@ -6,7 +6,7 @@ const FAILURES_TO_OPEN: u32 = 3;
 /// A silent device is probed after so many periods, at least and at most so many milliseconds apart.
 const PROBE_PERIODS: u64 = 5;
 const PROBE_LEAST_MS: u64 = 2_000;
-const PROBE_MOST_MS: u64 = 10_000;
+pub const PROBE_MOST_MS: u64 = 10_000;
 
 /// What is to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +78,13 @@ impl Schedule {
             return;
         }
         slot.failures = if answered { 0 } else { slot.failures.saturating_add(1) };
-        slot.probe_at = began + (slot.period_ms * PROBE_PERIODS).clamp(PROBE_LEAST_MS, PROBE_MOST_MS);
+        slot.probe_at = began + probe_period_ms(slot.period_ms);
     }
+}
+
+/// A silent device with this period is probed so often.
+pub fn probe_period_ms(period_ms: u64) -> u64 {
+    (period_ms * PROBE_PERIODS).clamp(PROBE_LEAST_MS, PROBE_MOST_MS)
 }
 
 #[cfg(test)]

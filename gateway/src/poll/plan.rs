@@ -1,0 +1,219 @@
+//! What a bus can carry: how long each device's questions and answers take on the wire, what share of the time
+//! that is, and what dead devices would add. Pure arithmetic; a site whose periods cannot be met is refused by it.
+
+use std::fmt;
+
+use crate::device::MOST_REGISTERS;
+use crate::poll::link::Road;
+use crate::poll::schedule::{PROBE_MOST_MS, probe_period_ms};
+use crate::site::Bus;
+
+/// A device is assumed to think for so long before it answers; makers state 1 to 50 ms.
+const TURN_AROUND_US: u64 = 5_000;
+/// A question over TCP and its answer, beside what the device needs to think.
+const TCP_EXCHANGE_US: u64 = 1_000;
+/// Unit, function, address, count, check: characters of a question.
+const QUESTION_CHARACTERS: u64 = 8;
+/// Unit, function, byte count, check: characters of an answer beside its registers.
+const ANSWER_CHARACTERS: u64 = 5;
+
+/// One device's part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub device: String,
+    /// Requests a poll.
+    pub requests: usize,
+    /// Registers a poll.
+    pub registers: u64,
+    /// Time on the wire a poll, µs.
+    pub poll_us: u64,
+    /// How often.
+    pub period_ms: u64,
+}
+
+/// A bus's plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Its name.
+    pub bus: String,
+    /// How it is reached.
+    pub road: String,
+    /// True when the wire's speed is known, so that the plan may refuse a site.
+    pub is_timed: bool,
+    /// The devices.
+    pub parts: Vec<Part>,
+    /// A probe of a dead device, µs.
+    pub probe_us: u64,
+    /// A dead device is probed so often, ms.
+    pub probe_period_ms: u64,
+}
+
+impl Plan {
+    /// The plan of a bus.
+    pub fn of(bus: &Bus) -> Plan {
+        let timing = Timing::of(bus);
+        let parts: Vec<Part> = bus
+            .devices
+            .iter()
+            .map(|device| {
+                let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
+                let blocks = device.profile.blocks(&keys);
+                Part {
+                    device: device.name.clone(),
+                    requests: blocks.len(),
+                    registers: blocks.iter().map(|block| u64::from(block.count)).sum(),
+                    poll_us: blocks.iter().map(|block| timing.exchange_us(u64::from(block.count))).sum(),
+                    period_ms: device.period_ms,
+                }
+            })
+            .collect();
+        let slowest = parts.iter().map(|part| part.poll_us / part.requests.max(1) as u64).max().unwrap_or(0);
+        let period = bus.devices.iter().map(|device| device.period_ms).min().unwrap_or(PROBE_MOST_MS);
+        Plan {
+            bus: bus.name.clone(),
+            road: bus.road.to_string(),
+            is_timed: timing.character_us.is_some(),
+            parts,
+            // As `patience` has it once the line is known: twice the slowest answer and 20 ms.
+            probe_us: (slowest * 2 + 20_000).min(bus.timeout_ms * 1_000),
+            probe_period_ms: probe_period_ms(period),
+        }
+    }
+
+    /// Share of the wire's time that is used with so many dead devices beside those that live, 1.0 for all of it.
+    pub fn share(&self, dead: usize) -> f64 {
+        let living: f64 = self.parts.iter().map(|part| part.poll_us as f64 / (part.period_ms.max(1) * 1_000) as f64).sum();
+        living + dead as f64 * self.probe_us as f64 / (self.probe_period_ms.max(1) * 1_000) as f64
+    }
+
+    /// All devices once, µs.
+    pub fn cycle_us(&self) -> u64 {
+        self.parts.iter().map(|part| part.poll_us).sum()
+    }
+
+    /// Why the periods cannot be met, with the arithmetic; `None` when they can.
+    pub fn refusal(&self) -> Option<String> {
+        if !self.is_timed || self.share(0) <= 1.0 {
+            return None;
+        }
+        let slower = self.parts.iter().map(|part| part.period_ms).max().unwrap_or(0) as f64 * self.share(0);
+        Some(format!(
+            "bus {:?} cannot keep its periods: {} devices need {:.1} s of wire a cycle, which is {:.0} % of the time they are given; \
+             use periods of at least {:.1} s, a higher baud rate, or a second bus",
+            self.bus,
+            self.parts.len(),
+            self.cycle_us() as f64 / 1e6,
+            self.share(0) * 100.0,
+            slower / 1000.0,
+        ))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "bus {} over {}", self.bus, self.road)?;
+        writeln!(f, "  {:<24} {:>8} {:>9} {:>10} {:>10} {:>7}", "device", "requests", "registers", "wire ms", "period ms", "share")?;
+        for part in &self.parts {
+            let share = part.poll_us as f64 / (part.period_ms.max(1) * 1_000) as f64 * 100.0;
+            let wire = part.poll_us as f64 / 1000.0;
+            writeln!(
+                f,
+                "  {:<24} {:>8} {:>9} {wire:>10.1} {:>10} {share:>6.1}%",
+                part.device, part.requests, part.registers, part.period_ms
+            )?;
+        }
+        writeln!(f, "  one cycle of all: {:.1} ms on the wire", self.cycle_us() as f64 / 1000.0)?;
+        for dead in [0, 1, 2, 5] {
+            let note = if self.share(dead) > 1.0 { "  periods cannot be kept" } else { "" };
+            writeln!(f, "  wire used with {dead} more, dead: {:>5.1} %{note}", self.share(dead) * 100.0)?;
+        }
+        let what = if self.is_timed {
+            "10 or 11 bits a character, 3.5 characters of silence before each frame, "
+        } else {
+            "1 ms a TCP exchange, "
+        };
+        writeln!(f, "  assumed: {what}{} ms for a device to think", TURN_AROUND_US / 1000)
+    }
+}
+
+/// How long things take on a bus.
+struct Timing {
+    character_us: Option<f64>,
+    pause_us: u64,
+}
+
+impl Timing {
+    fn of(bus: &Bus) -> Timing {
+        let character_us = match &bus.road {
+            Road::Serial { baud, parity, stop_bits, .. } => {
+                let parity = u32::from(*parity != tokio_serial::Parity::None);
+                let stops = if *stop_bits == tokio_serial::StopBits::Two { 2 } else { 1 };
+                Some(f64::from(1 + 8 + parity + stops) * 1e6 / f64::from((*baud).max(1)))
+            }
+            Road::Tcp(_) | Road::RtuOverTcp(_) => None,
+        };
+        Timing { character_us, pause_us: bus.pause_ms * 1_000 }
+    }
+
+    /// A question for so many registers and its answer.
+    fn exchange_us(&self, registers: u64) -> u64 {
+        debug_assert!(registers <= u64::from(MOST_REGISTERS));
+        let Some(character_us) = self.character_us else { return TCP_EXCHANGE_US + TURN_AROUND_US + self.pause_us };
+        let characters = QUESTION_CHARACTERS + ANSWER_CHARACTERS + 2 * registers;
+        // Serial line 2.5.1.1: 3.5 characters of silence before each frame, never less than 1.75 ms above 19200 baud.
+        let silence = (character_us * 3.5).max(1_750.0) as u64;
+        (character_us * characters as f64) as u64 + TURN_AROUND_US + silence + silence.max(self.pause_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::site::Site;
+
+    fn site(devices: u8, baud: u32, period_ms: u64) -> Result<Site, crate::site::SiteError> {
+        let mut text = format!(
+            "gateway = \"g\"\n[broker]\nurl = \"mqtt://b:1883\"\n[[bus]]\nname = \"bus\"\nserial = \"/dev/ttyS0\"\nbaud = {baud}\n"
+        );
+        for unit in 1..=devices {
+            text += &format!(
+                "[[bus.device]]\nname = \"d{unit}\"\nunit = {unit}\nprofile = \"cn-multigas-10reg\"\nperiod_ms = {period_ms}\n\
+                 [[bus.device.channel]]\nkey = \"gas\"\ntag = \"gas\"\nquantity = \"CH4\"\nunit = \"%LEL\"\n"
+            );
+        }
+        Site::parse(Path::new("site.toml"), &text)
+    }
+
+    #[test]
+    fn an_exchange_at_9600_baud_takes_what_the_frames_and_silences_take() {
+        let plan = Plan::of(&site(1, 9600, 2000).unwrap().buses[0]);
+        // A question of 8 characters and an answer of 5 and two a register, each of 10 bits; 5 ms; twice 3.5 characters.
+        let part = &plan.parts[0];
+        let (requests, registers) = (part.requests as f64, part.registers as f64);
+        let expected = ((13.0 * requests + 2.0 * registers) * 1041.67 + requests * (5_000.0 + 2.0 * 3.5 * 1041.67)) as i64;
+        assert!((plan.parts[0].poll_us as i64 - expected).abs() < 10, "{plan:?} {expected}");
+    }
+
+    #[test]
+    fn dead_devices_add_their_probes() {
+        let plan = Plan::of(&site(10, 9600, 2000).unwrap().buses[0]);
+        assert!(plan.share(5) > plan.share(0));
+        assert!(plan.share(5) - plan.share(0) < 0.1, "{}", plan.share(5) - plan.share(0));
+    }
+
+    #[test]
+    fn a_site_whose_periods_cannot_be_kept_is_refused_with_the_arithmetic() {
+        let refused = site(60, 2400, 1000).unwrap_err().to_string();
+        assert!(refused.contains("60 devices need") && refused.contains("use periods of at least"), "{refused}");
+        assert!(site(10, 9600, 2000).is_ok());
+    }
+
+    #[test]
+    fn the_table_names_every_device_and_the_share_with_dead_ones() {
+        let table = Plan::of(&site(3, 9600, 2000).unwrap().buses[0]).to_string();
+        assert!(["d1", "d2", "d3", "wire used with 5 more, dead"].iter().all(|word| table.contains(word)), "{table}");
+    }
+}
