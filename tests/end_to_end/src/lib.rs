@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "test support: a panic is a failed test")]
 
+pub mod broker;
 pub mod browser;
-pub mod mosquitto;
 pub mod programs;
 pub mod room;
 pub mod sink;
