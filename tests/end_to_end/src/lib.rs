@@ -5,8 +5,10 @@
 pub mod broker;
 pub mod browser;
 pub mod programs;
+pub mod proxy;
 pub mod room;
 pub mod sink;
+pub mod witness;
 
 use std::path::PathBuf;
 
