@@ -118,7 +118,7 @@ async fn a_notice_reaches_its_endpoint_once_with_its_key_and_the_alarm() {
     let endpoint = house.endpoint("监管", address).await;
     let keys = house.alarm().await;
     let delivered = tokio::time::timeout(Duration::from_secs(10), house.delivered.recv()).await.expect("in time").expect("told");
-    assert!(keys[0].starts_with(&delivered.episode));
+    assert!(keys.iter().any(|key| key.starts_with(&delivered.episode)));
     until("every notice is accepted", async || house.store.waiting(endpoint, 0, 10).await.expect("read").is_empty()).await;
     let mut heard = sink.keys();
     heard.sort();

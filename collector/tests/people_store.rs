@@ -143,7 +143,9 @@ async fn an_alarm_its_journal_and_its_notices_are_recorded_together(store: Store
     store.record(&turn).await.expect("recorded");
     assert_eq!(store.judged_to().await.expect("read"), 42);
     let open = store.open_episodes().await.expect("read");
-    assert_eq!(open, raised.iter().map(|transition| transition.episode.clone()).collect::<Vec<_>>());
+    let mut expected: Vec<_> = raised.iter().map(|transition| transition.episode.clone()).collect();
+    expected.sort_by(|one, other| (one.opened_at, &one.id).cmp(&(other.opened_at, &other.id)));
+    assert_eq!(open, expected, "oldest first, and always in one order");
     let waiting = store.waiting(endpoint, 0, 100).await.expect("read");
     assert_eq!(waiting.len(), raised.len());
     assert!(waiting.iter().any(|letter| letter.key == format!("{}:raised", raised[0].episode.id)));

@@ -52,7 +52,10 @@ pub struct Delivery {
 impl Store {
     /// Every open episode, to resume the engine.
     pub async fn open_episodes(&self) -> Result<Vec<Episode>> {
-        let rows = episodes::Entity::find().filter(episodes::Column::IsOpen.eq(true)).order_by_asc(episodes::Column::OpenedAt);
+        let rows = episodes::Entity::find()
+            .filter(episodes::Column::IsOpen.eq(true))
+            .order_by_asc(episodes::Column::OpenedAt)
+            .order_by_asc(episodes::Column::Id);
         let rows = rows.all(&self.read).await.map_err(failed("read the open episodes"))?;
         rows.iter().map(|row| episode_of(&row.body)).collect()
     }
