@@ -17,6 +17,11 @@ use tokio_util::sync::CancellationToken;
 /// Generous, because the machine may be busy; nothing waits this long when it works.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// A person chooses the dark look.
+const CHOOSE_DARK: &str =
+    "const look = [...document.querySelectorAll('select')].find((s) => [...s.options].some((o) => o.value === 'dark'));
+    look.value = 'dark'; look.dispatchEvent(new Event('change', { bubbles: true })); return true";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leak_turns_a_point_red_on_a_real_page_and_reaches_the_regulator_and_a_cut_wire_is_a_fault() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -52,6 +57,8 @@ async fn a_leak_turns_a_point_red_on_a_real_page_and_reaches_the_regulator_and_a
         page.go(&format!("{base}/#/")).await?;
         page.until("the alarm on the front page", PATIENCE, "return document.body.innerText.includes('腌制池 1 号')").await?;
         page.screenshot("overview").await?;
+        page.run(CHOOSE_DARK).await?;
+        page.screenshot("overview-dark").await?;
     }
     let delivery = regulator.wait_for("the leak", PATIENCE, |told| is_limit(&told.body, vat)).await?;
     let alarm = room
