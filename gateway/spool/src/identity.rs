@@ -12,7 +12,7 @@
 
 use std::io;
 
-use crate::disk::{Disk, DiskFile, is_full};
+use crate::disk::{Disk, DiskFile, is_damage, is_full};
 
 pub const NAME: &str = "identity";
 pub const NEW_NAME: &str = "identity.new";
@@ -49,37 +49,34 @@ impl Identity {
         Some(Identity { epoch: number(8), holder: number(16), base: number(24) })
     }
 
-    /// The identity on the disk; `None` when there is none or it is damaged.
+    /// The identity on the disk; `None` when there is none, or it is damaged or cannot be read.
     pub fn load<D: Disk>(disk: &D) -> io::Result<Option<Identity>> {
-        let file = match disk.open(NAME) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
         let mut bytes = [0; BYTES];
-        let n = file.read_at(0, &mut bytes)?;
-        Ok(Identity::decode(&bytes[..n]))
+        match disk.open(NAME).and_then(|file| file.read_at(0, &mut bytes)) {
+            Ok(n) => Ok(Identity::decode(&bytes[..n])),
+            Err(error) if is_damage(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Puts this identity in the place of the one there was.
-    pub fn store<D: Disk>(&self, disk: &D) -> io::Result<()> {
-        let file = disk.create(NEW_NAME, BYTES as u64)?;
+    /// Puts this identity in the place of the one there was. On a full disk it takes a spare's space.
+    pub fn store<D: Disk>(&self, disk: &D, spares: &mut Vec<String>) -> io::Result<()> {
+        let file = match disk.create(NEW_NAME, BYTES as u64) {
+            Err(error) if is_full(&error) => {
+                let Some(spare) = spares.pop() else { return Err(error) };
+                disk.rename(&spare, NEW_NAME)?;
+                let file = disk.open(NEW_NAME)?;
+                file.set_length(BYTES as u64)?;
+                file
+            }
+            other => other?,
+        };
         file.write_at(0, &self.encode())?;
         file.sync()?;
         disk.rename(NEW_NAME, NAME)?;
         disk.sync_names()
     }
-    /// The same on a full disk: preallocated files are given back until it fits.
-    pub fn replace<D: Disk>(&self, disk: &D, spares: &mut Vec<String>) -> io::Result<()> {
-        loop {
-            match self.store(disk) {
-                Err(error) if is_full(&error) => {
-                    let Some(spare) = spares.pop() else { return Err(error) };
-                    disk.remove(&spare)?;
-                    disk.sync_names()?;
-                }
-                other => return other,
-            }
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,6 @@ fn list(bytes: &[u8], number: u64, above: &mut u64, base: u64, show: &mut dyn Fn
     }
     listing
 }
+
+#[cfg(test)]
+mod tests;

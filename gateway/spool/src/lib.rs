@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod disk;
+#[cfg(test)]
+mod example;
 mod identity;
 pub mod inspect;
 mod open;

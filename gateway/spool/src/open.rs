@@ -122,7 +122,7 @@ impl<D: Disk> Spool<D> {
         if stored.is_none() {
             identity.base = found.start_of_the_unacknowledged() - 1;
             found.base = identity.base;
-            identity.replace(&disk, &mut tidy.spares).map_err(step("write the spool's identity"))?;
+            identity.store(&disk, &mut tidy.spares).map_err(step("write the spool's identity"))?;
         }
         disk.sync_names().map_err(step("sync the spool's directory"))?;
         report.holes = found.holes(&mut report.damaged);
@@ -157,7 +157,9 @@ impl<D: Disk> Spool<D> {
         };
         if report.identity_lost {
             let moved = spool.moved();
-            report.holes.extend(moved.into_iter().filter(|loss| !spool.known_holes.covers(loss.first + identity.base, loss.last + identity.base)));
+            report
+                .holes
+                .extend(moved.into_iter().filter(|loss| !spool.known_holes.covers(loss.first + identity.base, loss.last + identity.base)));
         }
         spool
             .refill_spares()
@@ -325,3 +327,6 @@ impl Found {
 fn shown(parsed: &Parsed<'_>, base: u64) -> Record {
     Record { sequence: parsed.sequence - base, class: Class::Other, payload: parsed.payload.to_vec(), note: None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,7 +203,8 @@ impl<D: Disk> Spool<D> {
             return Ok(0);
         }
         let marked = self.markable();
-        let old: Vec<u64> = self.sealed().filter(|info| info.begun_ms < before_ms && self.covered(info, &marked)).map(|info| info.number).collect();
+        let old: Vec<u64> =
+            self.sealed().filter(|info| info.begun_ms < before_ms && self.covered(info, &marked)).map(|info| info.number).collect();
         for number in &old {
             self.unlink(*number)?;
         }
@@ -221,7 +222,7 @@ impl<D: Disk> Spool<D> {
         let first_kept = self.acknowledged.first_missing(self.identity.base + 1).min(self.next);
         let base = first_kept - 1;
         let identity = Identity { epoch, holder, base };
-        identity.replace(&self.disk, &mut self.spares).map_err(|error| self.fail("renew the epoch", &error))?;
+        identity.store(&self.disk, &mut self.spares).map_err(|error| self.fail("renew the epoch", &error))?;
         self.identity = identity;
         let gone: Vec<u64> = self.sealed().filter(|info| info.count == 0 || info.last <= base).map(|info| info.number).collect();
         for number in gone {
@@ -316,6 +317,7 @@ impl<D: Disk> Spool<D> {
     }
 
     /// The records appended but not committed, to be appended again after the spool failed and was reopened.
+    /// A note that was on the disk before and is not in force any more is not told.
     pub fn uncommitted(&self) -> Vec<Record> {
         let (Some(active), Some(info)) = (&self.active, self.segments.back()) else { return Vec::new() };
         let mut walk = Walk::new(&active.pending, info.number, 0, self.durable);

@@ -185,3 +185,6 @@ fn looks_plausible(bytes: &[u8], last: u64) -> bool {
     let sequence = number.iter().rev().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
     sequence >= last && (last == 0 || sequence - last <= PLAUSIBLE) && Kind::from_code(bytes[6]).is_some()
 }
+
+#[cfg(test)]
+mod tests;

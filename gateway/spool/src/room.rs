@@ -1,8 +1,9 @@
 //! What happens when space runs out, in this order:
 //!
 //! 1. wholly acknowledged segments go, oldest first: nothing is lost;
-//! 2. urgent records in segments without telemetry, beyond the reserve, go, oldest first; what was declared
-//!    there stays as long as something older is held that it may speak of;
+//! 2. when segments without telemetry exceed the reserve: the declarations in the oldest of them are merged
+//!    (`merge.rs`), then urgent records beyond the reserve go, oldest first; what is declared beside them stays
+//!    as long as something older is held that it may speak of;
 //! 3. the oldest untouched segment is thinned: the caller chooses which telemetry stays;
 //! 4. the oldest thinned segment loses the rest of its telemetry;
 //! 5. the oldest segment goes.
@@ -13,6 +14,8 @@
 //! find. Rewriting uses a preallocated spare, so that the plan works without a free byte.
 
 use std::io;
+
+mod merge;
 
 use crate::disk::{Disk, DiskFile, is_damage, is_full};
 use crate::open::REWRITE_NAME;
@@ -28,6 +31,7 @@ pub struct Loss {
     /// Last one.
     pub last: u64,
     /// How many records of the range are really lost; the others are acknowledged or were declared before.
+    /// Where declarations were merged it is all that is missing, declared before or not.
     pub lost: u64,
     /// Why.
     pub cause: LossCause,
@@ -107,6 +111,9 @@ impl<D: Disk> Spool<D> {
                 self.sync_names()?;
                 continue;
             }
+            if self.bare_bytes(|_| true) > self.reserve_bytes() && self.merge_declarations(caretaker, &mut room.losses)? {
+                continue;
+            }
             let Some(plan) = self.plan(caretaker)? else { break };
             room.losses.extend(&plan.losses);
             self.follow(plan, caretaker, &mut room.losses)?;
@@ -141,16 +148,17 @@ impl<D: Disk> Spool<D> {
     }
 
     fn plan(&mut self, caretaker: &mut dyn Caretaker) -> Result<Option<Plan>, Failed> {
-        let reserve = segment::blocks(self.config.segment_bytes) * self.config.reserve_segments as u64;
-        let bare: u64 = self.sealed().filter(|info| bareness(info) == Level::Bare).map(Info::cost).sum();
-        let is_oldest = |info: &Info| self.segments.front().is_some_and(|oldest| oldest.number == info.number);
-        let to_shorten = self.sealed().find(|info| info.telemetry == 0 && (is_oldest(info) || info.urgent > 0));
-        if let Some(info) = to_shorten.filter(|_| bare > reserve).copied() {
-            return if is_oldest(&info) { Ok(Some(self.drop_whole(info, LossCause::UrgentDropped))) } else { self.drop_urgent(info).map(Some) };
+        let oldest_urgent = self.sealed().find(|info| info.telemetry == 0 && info.urgent > 0).copied();
+        if self.bare_bytes(|info| info.urgent > 0) > self.reserve_bytes()
+            && let Some(info) = oldest_urgent
+        {
+            let is_oldest = self.segments.front().is_some_and(|oldest| oldest.number == info.number);
+            let plan = if is_oldest { self.drop_whole(info, LossCause::UrgentDropped) } else { self.drop_urgent(info) };
+            return plan.map(Some);
         }
         for level in [Level::Whole, Level::Thinned] {
             let Some(info) = self.sealed().find(|info| bareness(info) == level).copied() else { continue };
-            let Some(contents) = self.contents_to_thin(&info)? else { return Ok(Some(self.drop_whole(info, LossCause::Corrupt))) };
+            let Some(contents) = self.contents_to_thin(&info)? else { return self.drop_whole(info, LossCause::Corrupt).map(Some) };
             let mut keep = if level == Level::Whole { caretaker.thin(&contents.records) } else { Vec::new() };
             keep.resize(contents.records.len(), level == Level::Whole);
             for (keep, record) in keep.iter_mut().zip(&contents.records) {
@@ -163,11 +171,20 @@ impl<D: Disk> Spool<D> {
             return Ok(Some(Plan { info, keep, level, losses }));
         }
         let oldest = self.sealed().next().copied();
-        Ok(oldest.map(|info| self.drop_whole(info, if info.telemetry == 0 { LossCause::UrgentDropped } else { LossCause::Dropped })))
+        oldest.map(|info| self.drop_whole(info, LossCause::UrgentDropped)).transpose()
+    }
+
+    fn reserve_bytes(&self) -> u64 {
+        segment::blocks(self.config.segment_bytes) * self.config.reserve_segments as u64
+    }
+
+    /// What segments without telemetry take, those that `count`.
+    fn bare_bytes(&self, count: impl Fn(&Info) -> bool) -> u64 {
+        self.sealed().filter(|info| info.telemetry == 0 && count(info)).map(Info::cost).sum()
     }
 
     fn drop_urgent(&mut self, info: Info) -> Result<Plan, Failed> {
-        let Some(contents) = self.contents_to_thin(&info)? else { return Ok(self.drop_whole(info, LossCause::Corrupt)) };
+        let Some(contents) = self.contents_to_thin(&info)? else { return self.drop_whole(info, LossCause::Corrupt) };
         let keep: Vec<bool> = contents.records.iter().map(|record| record.class == Class::Other).collect();
         let mut losses = self.damaged(&info, &contents);
         losses.extend(self.losses(&contents.records, &keep, LossCause::UrgentDropped));
@@ -183,16 +200,16 @@ impl<D: Disk> Spool<D> {
         }
     }
 
-    fn drop_whole(&mut self, info: Info, cause: LossCause) -> Plan {
-        let losses = match self.contents(&info) {
-            Ok(contents) => {
+    fn drop_whole(&mut self, info: Info, cause: LossCause) -> Result<Plan, Failed> {
+        let losses = match self.contents_to_thin(&info)? {
+            Some(contents) => {
                 let mut losses = self.damaged(&info, &contents);
                 losses.extend(self.whole_loss(&info, contents.records.iter(), cause));
                 losses
             }
-            Err(_) => self.damage(&info, info.first, info.last).map(|loss| Loss { cause, ..loss }).into_iter().collect(),
+            None => self.damage(&info, info.first, info.last).into_iter().collect(),
         };
-        Plan { info, keep: Vec::new(), level: Level::Bare, losses }
+        Ok(Plan { info, keep: Vec::new(), level: Level::Bare, losses })
     }
 
     /// What is damaged in a segment and was not reported so far.
@@ -239,15 +256,20 @@ impl<D: Disk> Spool<D> {
         self.owed.extend(plan.losses.iter().map(|loss| caretaker.declaration(loss)));
         self.declare()?;
         self.commit(self.now_ms)?;
+        self.shorten(&plan, caretaker, losses)?;
+        self.declare()?;
+        self.commit(self.now_ms).map(drop)
+    }
+
+    /// Leaves of a segment what is to be kept.
+    fn shorten(&mut self, plan: &Plan, caretaker: &mut dyn Caretaker, losses: &mut Vec<Loss>) -> Result<(), Failed> {
         if plan.keep.contains(&true) {
-            self.rewrite(&plan, caretaker, losses)?;
+            self.rewrite(plan, caretaker, losses)?;
         } else {
             self.unlink(plan.info.number)?;
         }
         self.sync_names()?;
-        self.refill_spares()?;
-        self.declare()?;
-        self.commit(self.now_ms).map(drop)
+        self.refill_spares()
     }
 
     /// Appends what is still to be declared, as far as there is room.
@@ -391,3 +413,6 @@ fn rewritten(bytes: &[u8], plan: &Plan, level: Level) -> (Vec<u8>, Info) {
     info.file_bytes = out.len() as u64;
     (out, info)
 }
+
+#[cfg(test)]
+mod tests;

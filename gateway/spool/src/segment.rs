@@ -246,3 +246,6 @@ pub fn make_durable<F: DiskFile>(file: &F, bytes: &[u8], end: usize, clear_rest:
     }
     file.sync()
 }
+
+#[cfg(test)]
+mod tests;

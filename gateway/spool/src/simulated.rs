@@ -20,7 +20,7 @@ impl Dice {
     }
 
     /// The next throw (splitmix64).
-    pub fn next(&mut self) -> u64 {
+    pub fn throw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -30,7 +30,7 @@ impl Dice {
 
     /// A number below `n`, which must not be zero.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.throw() % n
     }
 
     /// True once in `n`.
@@ -324,6 +324,7 @@ impl Disk for SimulatedDisk {
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        state.unopenable.remove(to);
         let change = NameChange::Rename(from.to_owned(), to.to_owned());
         apply(&mut state.names, &change);
         state.changes.push(change);

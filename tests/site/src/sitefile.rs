@@ -36,7 +36,7 @@ pub fn site_file(plant: &Plant, reach: &Reach, sign_in: &SignIn) -> String {
         "# Written by the simulated site at every start; ports and paths change.\n\
          gateway = {:?}\nname = {:?}\nsimulated = true\nclock_vouched = true\n\n\
          [broker]\nurl = {url:?}\nuser = {user:?}\npassword = {password:?}\nroot = {root:?}\n\n\
-         [spool]\ncapacity_mb = 64\n\n[[bus]]\nname = \"bus-1\"\n{road}\ntimeout_ms = 500\n",
+         [spool]\ncapacity_mb = 64\n\n[[bus]]\nname = \"bus-1\"\n{road}\ntimeout_ms = 2000\n",
         plant.gateway, plant.name,
     );
     for (unit, point) in (1..).zip(&plant.points) {

@@ -93,7 +93,12 @@ impl<D: Disk> Spool<D> {
     /// Reads on in one segment. True when the run may go on in the next one.
     fn read_segment(&mut self, info: &Info, wanted: &mut Wanted, batch: &mut Batch) -> io::Result<bool> {
         let best = self.positions.iter().position(|p| p.number == info.number && p.last < wanted.from);
-        let start = Position { number: info.number, offset: segment::HEADER_BYTES as u64, last: info.begin.saturating_sub(1), notes: Notes::default() };
+        let start = Position {
+            number: info.number,
+            offset: segment::HEADER_BYTES as u64,
+            last: info.begin.saturating_sub(1),
+            notes: Notes::default(),
+        };
         let mut at = best.and_then(|i| self.positions.remove(i)).unwrap_or(start);
         let is_active = self.active.is_some() && self.segments.back().is_some_and(|last| last.number == info.number);
         let end = if is_active { self.active.as_ref().map_or(0, |active| active.synced) } else { info.end };
@@ -183,8 +188,12 @@ impl<D: Disk> Spool<D> {
             return None;
         }
         self.known_holes.insert(first, last);
-        // What of a thinned segment was there at all, nobody knows any more.
-        let lost = if info.level == Level::Whole { open } else { 1 };
+        // Of a part of a thinned segment nobody knows any more what was there at all.
+        let lost = match info.level {
+            Level::Whole => open,
+            _ if last - first >= info.last - info.first => info.count.min(open),
+            _ => 1,
+        };
         Some(Loss { first: first - base, last: last - base, lost, cause: LossCause::Corrupt })
     }
 
