@@ -80,6 +80,8 @@ pub struct Keeper {
 struct State {
     spool: Option<Spool>,
     waiting: VecDeque<(Class, Vec<u8>)>,
+    /// What a spool had not committed when it stopped, and its epoch; settled when it is open again.
+    taken_back: Option<(u64, Vec<Record>)>,
     note: Option<Note>,
     uncommitted: bool,
     lost: u64,
@@ -97,6 +99,7 @@ impl Keeper {
         let mut state = State {
             spool: None,
             waiting: VecDeque::new(),
+            taken_back: None,
             note: None,
             uncommitted: false,
             lost: 0,
@@ -219,11 +222,14 @@ impl Keeper {
         info!(epoch = spool.epoch(), records = report.records, damaged = report.damaged, "spool open");
         if report.holder_changed && !report.fresh {
             warn!("this spool was written on another machine: a new epoch begins");
-            let renewed = spool.renew_epoch(rand::random(), self.holder);
-            if let Ok(moved) = &renewed {
-                let moved: Vec<_> = moved.iter().map(|loss| (Class::Other, Kept::Gap(gap(loss)).encode())).collect();
-                state.waiting.extend(moved);
+            match spool.renew_epoch(rand::random(), self.holder) {
+                Ok(moved) => state.waiting.extend(moved.iter().map(|loss| (Class::Other, Kept::Gap(gap(loss)).encode()))),
+                Err(failed) => return self.trouble(state, format!("cannot begin a new epoch: {failed}; it is tried again")),
             }
+        }
+        if let Some((epoch, records)) = state.taken_back.take() {
+            let lost = not_recovered(records, epoch, spool.epoch(), spool.highest());
+            lost.into_iter().rev().for_each(|record| state.waiting.push_front((record.class, record.payload)));
         }
         for hole in report.holes.iter().filter(|hole| !declared.covers(hole.first, hole.last)) {
             warn!(first = hole.first, last = hole.last, "the spool lost records to damage");
@@ -337,9 +343,7 @@ impl Keeper {
         let Err(failed) = result else { return };
         error!(%failed, "the spool stopped; it is opened again in a second");
         if let Some(spool) = state.spool.take() {
-            for record in spool.uncommitted().into_iter().rev() {
-                state.waiting.push_front((record.class, record.payload));
-            }
+            state.taken_back = Some((spool.epoch(), spool.uncommitted()));
         }
         state.uncommitted = false;
         state.retry_at = self.clock.mono().0 + REOPEN_MS;
@@ -367,5 +371,30 @@ impl Keeper {
             standing.capacity = spool.capacity();
         }
         let _ = self.report.send(standing);
+    }
+}
+
+/// Of what a spool had not committed, that which it does not have after it was opened again: a write that failed
+/// to be synced may have reached the disk all the same, and must not be stored twice.
+fn not_recovered(records: Vec<Record>, epoch_then: u64, epoch_now: u64, highest: u64) -> Vec<Record> {
+    records.into_iter().filter(|record| epoch_then != epoch_now || record.sequence > highest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(sequences: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+        sequences.map(|sequence| Record { sequence, class: Class::Telemetry, payload: vec![sequence as u8], note: None }).collect()
+    }
+
+    #[test]
+    fn what_reached_the_disk_after_all_is_not_stored_again() {
+        assert_eq!(not_recovered(records(4..=9), 1, 1, 6), records(7..=9));
+    }
+
+    #[test]
+    fn in_a_new_epoch_nothing_uncommitted_is_on_the_disk() {
+        assert_eq!(not_recovered(records(4..=9), 1, 2, 6), records(4..=9));
     }
 }
