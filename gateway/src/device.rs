@@ -2,22 +2,39 @@
 //! the one exception: its map is a contract of this repository.
 //!
 //! A profile names registers, the values people may take from them, and the rules by which status registers
-//! turn a value into a doubt or a fault. Vectors in the same file are its tests.
+//! turn a value into a doubt or a fault. Vectors in the same file are its tests. The language is described in
+//! `gateway/profiles/README.md`, and for editors in `profile.schema.json` beside it; a test keeps them in step.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use measurement::{Doubt, Fault, Outcome};
+use measurement::{Doubt, Fault, Unit};
 use serde::Deserialize;
+
+mod check;
+mod read;
+mod vectors;
+
+pub use read::{Block, StatedUnit, Words};
 
 const SHIPPED: &[(&str, &str)] = &[
     ("honeywell-xnx", include_str!("../profiles/honeywell-xnx.toml")),
+    ("honeywell-midas", include_str!("../profiles/honeywell-midas.toml")),
     ("msa-ultima-x3", include_str!("../profiles/msa-ultima-x3.toml")),
     ("oldham-olct-700", include_str!("../profiles/oldham-olct-700.toml")),
+    ("draeger-polytron-8000", include_str!("../profiles/draeger-polytron-8000.toml")),
+    ("rki-beacon-410", include_str!("../profiles/rki-beacon-410.toml")),
     ("cn-multigas-10reg", include_str!("../profiles/cn-multigas-10reg.toml")),
+    ("senseair-s8", include_str!("../profiles/senseair-s8.toml")),
+    ("vaisala-gmp252", include_str!("../profiles/vaisala-gmp252.toml")),
+    ("wb-msw-v3", include_str!("../profiles/wb-msw-v3.toml")),
+    ("adtek-wsa-wind", include_str!("../profiles/adtek-wsa-wind.toml")),
+    ("level-qdy30a", include_str!("../profiles/level-qdy30a.toml")),
+    ("delta-ms300-fan", include_str!("../profiles/delta-ms300-fan.toml")),
+    ("waveshare-relay-8ch", include_str!("../profiles/waveshare-relay-8ch.toml")),
 ];
 
-/// Most registers of one request (Modbus application protocol 6.3).
+/// Most registers of one request (Modbus application protocol 6.3). Coils and inputs are asked for no more of.
 pub const MOST_REGISTERS: u16 = 125;
 
 /// What a device's registers mean.
@@ -34,18 +51,29 @@ pub struct Profile {
     pub source: String,
     /// How sure we are of it.
     pub confidence: String,
+    /// How its line leaves the factory, for people: the site file decides.
+    #[serde(default)]
+    pub line: String,
     /// Registers between two wanted ones that may be read along.
     #[serde(default)]
     pub largest_hole: u16,
+    /// Most registers that the device gives in one answer.
+    #[serde(default = "most_registers")]
+    pub most_registers: u16,
     /// The registers.
     #[serde(default, rename = "register")]
     pub registers: Vec<Register>,
+    /// What must stand in these registers, or it is another device.
+    #[serde(default, rename = "identity")]
+    pub identities: Vec<Identity>,
     /// The values that a site may take.
     #[serde(default, rename = "value")]
     pub values: Vec<Value>,
     /// What status registers say of the values. The first that holds decides; faults stand before doubts.
     #[serde(default, rename = "status")]
     pub statuses: Vec<Status>,
+    /// The register that shows that the instrument behind the line lives.
+    pub heartbeat: Option<Heartbeat>,
     /// Its tests.
     #[serde(default, rename = "vector")]
     pub vectors: Vec<Vector>,
@@ -54,13 +82,17 @@ pub struct Profile {
     pub is_davy_node: bool,
 }
 
+fn most_registers() -> u16 {
+    MOST_REGISTERS
+}
+
 /// One register, or the few that make one number.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Its name in this profile.
     pub key: String,
-    /// Function code: 3 holding, 4 input registers.
+    /// Function code: 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers. All of them read.
     #[serde(default = "three")]
     pub function: u8,
     /// Address on the wire, counted from 0.
@@ -71,7 +103,7 @@ pub struct Register {
     /// Order of the bytes of a 32-bit number.
     #[serde(default)]
     pub order: Order,
-    /// The bits of a one-register number that count; the result is shifted down to bit 0.
+    /// The bits of a u16 that count; the result is shifted down to bit 0.
     pub mask: Option<u16>,
 }
 
@@ -92,6 +124,10 @@ pub enum Kind {
     U8hi,
     /// The low byte.
     U8lo,
+    /// A coil or a discrete input: 0 or 1.
+    Bit,
+    /// Four characters in two registers, for `unit_from` only.
+    Text4,
 }
 
 /// Order of the bytes of a 32-bit number, A the most significant.
@@ -108,7 +144,7 @@ pub enum Order {
     Dcba,
 }
 
-/// A value that a site may take.
+/// A value that a site may take. Of several with one key the first whose `when` holds is the value.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Value {
@@ -116,6 +152,8 @@ pub struct Value {
     pub key: String,
     /// The register it comes from.
     pub register: String,
+    /// A second register that the number is made with.
+    pub combine: Option<Combine>,
     /// Number = raw × scale + offset.
     #[serde(default = "unity")]
     pub scale: f64,
@@ -127,33 +165,149 @@ pub struct Value {
     /// Raw numbers that mean "no value".
     #[serde(default)]
     pub no_value: Vec<f64>,
+    /// The unit that the device always gives this in.
+    #[serde(default, deserialize_with = "unit")]
+    pub unit: Option<Unit>,
+    /// The register that says which unit the device gives this in.
+    pub unit_from: Option<UnitFrom>,
+    /// Only then.
+    pub when: Option<Condition>,
 }
 
 fn unity() -> f64 {
     1.0
 }
 
-/// When a register says something of the values.
+fn unit<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Unit>, D::Error> {
+    let symbol = String::deserialize(from)?;
+    Unit::from_symbol(&symbol).map(Some).ok_or_else(|| serde::de::Error::custom(format!("{symbol:?} is not a unit; {UNITS}")))
+}
+
+const UNITS: &str = "write for example %LEL, %vol, ppm, mg/m3 or °C";
+
+/// A number made of two: raw = register `by` other × scale.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Status {
+pub struct Combine {
+    /// The other register.
+    pub register: String,
+    /// How.
+    pub by: By,
+    /// The other number is multiplied by this first.
+    #[serde(default = "unity")]
+    pub scale: f64,
+}
+
+/// How two numbers make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    Plus,
+    Minus,
+    Times,
+    Over,
+}
+
+/// The unit that a register names.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitFrom {
     /// The register.
     pub register: String,
-    /// Holds when the number is one of these.
+    /// Unit by what stands there; an empty one means "as the site file says".
+    pub symbols: BTreeMap<String, String>,
+}
+
+/// Something that a register's number fulfils. Any one of these suffices.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// The register.
+    pub register: String,
+    /// The number is one of these.
     #[serde(default)]
     pub equals: Vec<f64>,
-    /// Holds when the number lies between these, both included.
+    /// The number lies between these, both included.
     pub between: Option<(f64, f64)>,
-    /// Holds when this bit is set.
+    /// This bit is set.
     pub bit: Option<u8>,
-    /// Holds when the number exceeds that of this other register.
+    /// This bit is not set.
+    pub clear: Option<u8>,
+    /// The number exceeds that of this other register.
     pub above: Option<String>,
+}
+
+/// When a register says something of the values.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "RawStatus")]
+pub struct Status {
+    /// Then it does …
+    pub condition: Condition,
+    /// … provided that this holds as well.
+    pub when: Option<Condition>,
     /// Only for this value; for all when left out.
     pub value: Option<String>,
-    /// Then the reading is bad.
-    pub fault: Option<String>,
-    /// Then the reading is doubtful.
-    pub doubt: Option<String>,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// What a status says of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Fault(Fault),
+    Doubt(Doubt),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStatus {
+    register: String,
+    #[serde(default)]
+    equals: Vec<f64>,
+    between: Option<(f64, f64)>,
+    bit: Option<u8>,
+    clear: Option<u8>,
+    above: Option<String>,
+    when: Option<Condition>,
+    value: Option<String>,
+    fault: Option<String>,
+    doubt: Option<String>,
+}
+
+impl TryFrom<RawStatus> for Status {
+    type Error = String;
+
+    fn try_from(raw: RawStatus) -> Result<Status, String> {
+        let fault = raw.fault.as_deref().map(fault_named);
+        let doubt = raw.doubt.as_deref().map(doubt_named);
+        let verdict = match (fault, doubt) {
+            (Some(Some(fault)), None) => Verdict::Fault(fault),
+            (None, Some(Some(doubt))) => Verdict::Doubt(doubt),
+            _ => return Err(format!("the status of register {:?} needs exactly one fault or doubt of Davy's list", raw.register)),
+        };
+        let RawStatus { register, equals, between, bit, clear, above, when, value, .. } = raw;
+        Ok(Status { condition: Condition { register, equals, between, bit, clear, above }, when, value, verdict })
+    }
+}
+
+/// What a register must hold for this to be the right device.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The register.
+    pub register: String,
+    /// One of these.
+    pub equals: Vec<f64>,
+}
+
+/// A register that moves as long as the instrument lives.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// The register.
+    pub register: String,
+    /// Unchanged for longer than this, the instrument has stopped although its line answers.
+    pub still_s: u32,
 }
 
 /// A register image and what must be read from it.
@@ -162,83 +316,20 @@ pub struct Status {
 pub struct Vector {
     /// A sentence.
     pub name: String,
-    /// Words by address, as `"0x0002" = [0x4248, 0x0000]`.
+    /// Words by address, as `"0x0002" = [0x4248, 0x0000]`; they stand in holding and input registers alike.
+    #[serde(default)]
     pub words: BTreeMap<String, Vec<u16>>,
+    /// Coils by address, 0 or 1.
+    #[serde(default)]
+    pub coils: BTreeMap<String, Vec<u16>>,
+    /// Discrete inputs by address, 0 or 1.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Vec<u16>>,
     /// Value by key: a number, the name of a fault, or `"12.5 DeviceWarning"`.
     pub expect: BTreeMap<String, toml::Value>,
-}
-
-/// Registers read in one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Block {
-    /// Function code.
-    pub function: u8,
-    /// First address.
-    pub address: u16,
-    /// How many.
-    pub count: u16,
-}
-
-/// What was read, by function and address.
-#[derive(Debug, Clone, Default)]
-pub struct Words(BTreeMap<(u8, u16), u16>);
-
-impl Words {
-    /// Adds a block's words.
-    pub fn add(&mut self, block: Block, words: &[u16]) {
-        for (place, word) in words.iter().enumerate().take(usize::from(block.count)) {
-            self.0.insert((block.function, block.address.wrapping_add(place as u16)), *word);
-        }
-    }
-
-    fn get(&self, function: u8, address: u16) -> Option<u16> {
-        self.0.get(&(function, address)).copied()
-    }
-}
-
-impl Register {
-    fn words(&self) -> u16 {
-        match self.kind {
-            Kind::U32 | Kind::I32 | Kind::F32 => 2,
-            _ => 1,
-        }
-    }
-
-    /// The raw number, or `None` when its words were not read or make no number.
-    fn number(&self, words: &Words) -> Option<f64> {
-        let first = words.get(self.function, self.address)?;
-        if self.words() == 1 {
-            let first = self.mask.map_or(first, |mask| (first & mask) >> mask.trailing_zeros().min(15));
-            return Some(match self.kind {
-                Kind::I16 => f64::from(first as i16),
-                Kind::U8hi => f64::from(first >> 8),
-                Kind::U8lo => f64::from(first & 0xFF),
-                _ => f64::from(first),
-            });
-        }
-        let second = words.get(self.function, self.address.checked_add(1)?)?;
-        let [a, b] = first.to_be_bytes();
-        let [c, d] = second.to_be_bytes();
-        let bytes = match self.order {
-            Order::Abcd => [a, b, c, d],
-            Order::Cdab => [c, d, a, b],
-            Order::Badc => [b, a, d, c],
-            Order::Dcba => [d, c, b, a],
-        };
-        match self.kind {
-            Kind::U32 => Some(f64::from(u32::from_be_bytes(bytes))),
-            Kind::I32 => Some(f64::from(i32::from_be_bytes(bytes))),
-            _ => Some(f64::from(f32::from_be_bytes(bytes))).filter(|number| number.is_finite()),
-        }
-    }
-}
-
-impl Status {
-    fn holds(&self, number: f64, other: Option<f64>) -> bool {
-        let between = self.between.is_some_and(|(low, high)| number >= low && number <= high);
-        let bit = self.bit.is_some_and(|bit| number >= 0.0 && (number as u64) >> bit & 1 == 1);
-        self.equals.contains(&number) || between || bit || other.is_some_and(|other| number > other)
-    }
+    /// The unit that the device gives a value in, by key.
+    #[serde(default)]
+    pub units: BTreeMap<String, String>,
 }
 
 impl Profile {
@@ -271,10 +362,14 @@ impl Profile {
             model: "node".to_owned(),
             source: "firmware/register-map".to_owned(),
             confidence: "own".to_owned(),
+            line: "RS-485, as its switches say".to_owned(),
             largest_hole: 0,
+            most_registers: MOST_REGISTERS,
             registers: Vec::new(),
+            identities: Vec::new(),
             values: Vec::new(),
             statuses: Vec::new(),
+            heartbeat: None,
             vectors: Vec::new(),
             is_davy_node: true,
         }
@@ -288,35 +383,6 @@ impl Profile {
         })?;
         profile.check().map_err(|why| format!("profile {file}: {why}"))?;
         Ok(profile)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let there = |key: &str| self.register(key).is_some();
-        for (place, register) in self.registers.iter().enumerate() {
-            if !matches!(register.function, 3 | 4) {
-                return Err(format!("register {:?}: function {} must be 3 or 4; Davy only reads", register.key, register.function));
-            }
-            if self.registers[..place].iter().any(|other| other.key == register.key) {
-                return Err(format!("register {:?} is there twice", register.key));
-            }
-        }
-        for value in &self.values {
-            if !there(&value.register) || value.decimals.as_deref().is_some_and(|key| !there(key)) {
-                return Err(format!("value {:?} names a register that is not there", value.key));
-            }
-        }
-        for status in &self.statuses {
-            if !there(&status.register) || status.above.as_deref().is_some_and(|key| !there(key)) {
-                return Err(format!("a status names the register {:?}, which is not there", status.register));
-            }
-            let fault = status.fault.as_deref().map(|name| fault_named(name).is_some());
-            let doubt = status.doubt.as_deref().map(|name| doubt_named(name).is_some());
-            match (fault, doubt) {
-                (Some(true), None) | (None, Some(true)) => {}
-                _ => return Err(format!("the status of register {:?} needs exactly one fault or doubt of Davy's list", status.register)),
-            }
-        }
-        Ok(())
     }
 
     fn register(&self, key: &str) -> Option<&Register> {
@@ -336,121 +402,10 @@ impl Profile {
         if self.is_davy_node {
             return vec![format!("0 to {}", register_map::MAX_CHANNELS - 1)];
         }
-        self.values.iter().map(|value| value.key.clone()).collect()
+        let mut keys: Vec<String> = self.values.iter().map(|value| value.key.clone()).collect();
+        keys.dedup();
+        keys
     }
-
-    /// The requests that read these values and everything that says something of them.
-    pub fn blocks(&self, keys: &[&str]) -> Vec<Block> {
-        if self.is_davy_node {
-            return node_blocks(keys);
-        }
-        let mut wanted: Vec<&Register> = Vec::new();
-        for value in self.values.iter().filter(|value| keys.contains(&value.key.as_str())) {
-            wanted.extend(self.register(&value.register));
-            wanted.extend(value.decimals.as_deref().and_then(|key| self.register(key)));
-        }
-        let about = |status: &&Status| status.value.as_deref().is_none_or(|value| keys.contains(&value));
-        for status in self.statuses.iter().filter(about) {
-            wanted.extend(self.register(&status.register));
-            wanted.extend(status.above.as_deref().and_then(|key| self.register(key)));
-        }
-        let mut spans: Vec<(u8, u16, u16)> =
-            wanted.iter().map(|register| (register.function, register.address, register.address + register.words())).collect();
-        spans.sort_unstable();
-        let mut blocks: Vec<Block> = Vec::new();
-        for (function, start, end) in spans {
-            match blocks.last_mut() {
-                Some(last)
-                    if last.function == function
-                        && start <= last.address + last.count + self.largest_hole
-                        && end.saturating_sub(last.address) <= MOST_REGISTERS =>
-                {
-                    last.count = last.count.max(end - last.address);
-                }
-                _ => blocks.push(Block { function, address: start, count: end - start }),
-            }
-        }
-        blocks
-    }
-
-    /// What the words say of a value. Words that were not read make no value.
-    pub fn read(&self, key: &str, words: &Words) -> Outcome {
-        let Some(value) = self.values.iter().find(|value| value.key == key) else { return Outcome::Bad(Fault::Configuration) };
-        let mut doubt = None;
-        for status in self.statuses.iter().filter(|status| status.value.as_deref().is_none_or(|about| about == key)) {
-            let Some(number) = self.register(&status.register).and_then(|register| register.number(words)) else {
-                return Outcome::Bad(Fault::Corrupt);
-            };
-            let other = status.above.as_deref().and_then(|key| self.register(key)).and_then(|register| register.number(words));
-            if !status.holds(number, other) {
-                continue;
-            }
-            if let Some(fault) = status.fault.as_deref().and_then(fault_named) {
-                return Outcome::Bad(fault);
-            }
-            doubt = doubt.or(status.doubt.as_deref().and_then(doubt_named));
-        }
-        let Some(raw) = self.register(&value.register).and_then(|register| register.number(words)) else {
-            return Outcome::Bad(Fault::NotANumber);
-        };
-        if value.no_value.contains(&raw) {
-            return Outcome::Bad(Fault::NotANumber);
-        }
-        let places = value.decimals.as_deref().and_then(|key| self.register(key)).and_then(|register| register.number(words));
-        let divisor = 10_f64.powi(places.unwrap_or(0.0).clamp(0.0, 9.0) as i32);
-        match (Outcome::measured(((raw * value.scale + value.offset) / divisor) as f32), doubt) {
-            (Outcome::Good(value), Some(doubt)) => Outcome::Uncertain(value, doubt),
-            (outcome, _) => outcome,
-        }
-    }
-
-    /// Runs the vectors. Each failure is a sentence.
-    pub fn test(&self) -> Vec<String> {
-        let mut failures = Vec::new();
-        for vector in &self.vectors {
-            let mut words = Words::default();
-            for (address, values) in &vector.words {
-                let parsed = address.strip_prefix("0x").map_or_else(|| address.parse().ok(), |hex| u16::from_str_radix(hex, 16).ok());
-                let Some(address) = parsed else {
-                    failures.push(format!("{}: {address:?} is not an address", vector.name));
-                    continue;
-                };
-                for function in [3, 4] {
-                    words.add(Block { function, address, count: values.len() as u16 }, values);
-                }
-            }
-            for (key, expected) in &vector.expect {
-                let found = self.read(key, &words);
-                if !matches_expectation(found, expected) {
-                    failures.push(format!("{}: {key} is {} where {expected} is expected", vector.name, described(found)));
-                }
-            }
-        }
-        failures
-    }
-}
-
-/// Seven channel blocks fit one request.
-fn node_blocks(keys: &[&str]) -> Vec<Block> {
-    let mut channels: Vec<u16> = keys.iter().filter_map(|key| key.parse().ok()).collect();
-    channels.sort_unstable();
-    channels.dedup();
-    let mut blocks = vec![Block { function: 3, address: register_map::IDENTITY, count: register_map::IDENTITY_WORDS as u16 }];
-    let words = register_map::CHANNEL_WORDS as u16;
-    for channel in channels {
-        let address = register_map::channel_address(channel);
-        match blocks.last_mut() {
-            Some(last)
-                if last.address != register_map::IDENTITY
-                    && address == last.address + last.count
-                    && last.count + words <= MOST_REGISTERS =>
-            {
-                last.count += words;
-            }
-            _ => blocks.push(Block { function: 3, address, count: words }),
-        }
-    }
-    blocks
 }
 
 fn fault_named(name: &str) -> Option<Fault> {
@@ -459,27 +414,6 @@ fn fault_named(name: &str) -> Option<Fault> {
 
 fn doubt_named(name: &str) -> Option<Doubt> {
     Doubt::ALL.iter().copied().find(|doubt| doubt.name() == name)
-}
-
-fn described(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Good(value) => value.to_string(),
-        Outcome::Uncertain(value, doubt) => format!("{value} {}", doubt.name()),
-        Outcome::Bad(fault) => fault.name().to_owned(),
-    }
-}
-
-fn matches_expectation(found: Outcome, expected: &toml::Value) -> bool {
-    let close = |value: measurement::Value, number: f64| (f64::from(value.get()) - number).abs() <= number.abs() * 1e-5 + 1e-6;
-    match (found, expected) {
-        (Outcome::Good(value), toml::Value::Float(number)) => close(value, *number),
-        (Outcome::Good(value), toml::Value::Integer(number)) => close(value, *number as f64),
-        (Outcome::Uncertain(value, doubt), toml::Value::String(text)) => text
-            .split_once(' ')
-            .is_some_and(|(number, name)| name == doubt.name() && number.parse().is_ok_and(|number: f64| close(value, number))),
-        (Outcome::Bad(fault), toml::Value::String(text)) => text == fault.name(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use measurement::{ChannelId, Fault, LimitMonitor, MonotonicMs, Outcome, Reading, Timestamp};
+use measurement::{ChannelId, Conversion, Fault, Gas, LimitMonitor, MonotonicMs, Outcome, Reading, Timestamp, Unit};
 use register_map::{BlockError, ChannelBlock, Identity};
 use telemetry::{Happening, HappeningKind};
 
-use crate::device::{Block, Words};
+use crate::device::{Block, StatedUnit, Words};
 use crate::forward::{Content, NewEntry};
 use crate::site::{Channel, Device};
 
@@ -40,6 +40,8 @@ pub struct Memory {
     node: Option<(u64, u32)>,
     /// Sequence of a node's channel, its newest age, and when it last moved.
     sequences: HashMap<u32, (u16, MonotonicMs)>,
+    /// What a foreign device's heartbeat register showed, and when it last moved.
+    beat: Option<(f64, MonotonicMs)>,
 }
 
 /// A node's channel whose sequence rests for this many polls has stopped, although the line answers.
@@ -53,18 +55,17 @@ pub fn interpret(device: &Device, answer: &Answer, at: At, memory: &mut Memory) 
     {
         node_identity(device, blocks, at, memory, &mut entries);
     }
+    let mut words = Words::default();
+    if let Answer::Words(blocks) = answer {
+        blocks.iter().for_each(|(block, read)| words.add(*block, read));
+    }
+    let has_stopped = has_stopped(device, &words, at, memory);
     for channel in &device.channels {
         let (outcome, sample_age_ms) = match answer {
             Answer::Nothing => (Outcome::Bad(Fault::NoCommunication), 0),
             Answer::Refused(_) => (Outcome::Bad(Fault::DeviceRefused), 0),
             Answer::Words(blocks) if device.profile.is_davy_node => node_channel(device, channel, blocks, at, memory),
-            Answer::Words(blocks) => {
-                let mut words = Words::default();
-                for (block, read) in blocks {
-                    words.add(*block, read);
-                }
-                (device.profile.read(&channel.key, &words), 0)
-            }
+            Answer::Words(_) => (foreign_channel(device, channel, &words, has_stopped), 0),
         };
         // A number beyond the declared range says "high", whatever else it says.
         let outcome = beyond_range(channel, outcome);
@@ -74,6 +75,49 @@ pub fn interpret(device: &Device, answer: &Answer, at: At, memory: &mut Memory) 
         entries.push(NewEntry { content: Content::Reading { reading, parsed_at: at.mono, sample_age_ms }, urgent });
     }
     entries
+}
+
+/// True when the register that shows life has not moved for longer than the profile allows.
+fn has_stopped(device: &Device, words: &Words, at: At, memory: &mut Memory) -> bool {
+    let (Some(heartbeat), Some(beat)) = (&device.profile.heartbeat, device.profile.beat(words)) else { return false };
+    let (last, since) = *memory.beat.get_or_insert((beat, at.mono));
+    if last != beat {
+        memory.beat = Some((beat, at.mono));
+        return false;
+    }
+    at.mono.since(since) > u64::from(heartbeat.still_s) * 1000
+}
+
+fn foreign_channel(device: &Device, channel: &Channel, words: &Words, has_stopped: bool) -> Outcome {
+    let outcome = device.profile.read(&channel.key, words);
+    if outcome.value().is_none() {
+        return outcome;
+    }
+    if has_stopped {
+        return Outcome::Bad(Fault::HeartbeatStalled);
+    }
+    match device.profile.stated_unit(&channel.key, words) {
+        StatedUnit::None => outcome,
+        StatedUnit::Is(unit) => converted(channel, outcome, unit),
+        StatedUnit::Unknown if channel.unit == Unit::None => outcome,
+        StatedUnit::Unknown => Outcome::Bad(Fault::Configuration),
+    }
+}
+
+/// The outcome in the channel's unit. A channel in "1" takes the number as it stands and claims no unit for it.
+fn converted(channel: &Channel, outcome: Outcome, from: Unit) -> Outcome {
+    if channel.unit == Unit::None {
+        return outcome;
+    }
+    // The site file states no molar mass, and 25 °C is only a stand-in: without both there is no mg/m3 to convert.
+    let gas = Gas { molar_mass: f32::NAN, lel_percent_vol: channel.lel_percent_vol };
+    let conversion = Conversion { gas, reference_celsius: channel.reference_celsius.unwrap_or(25.0) };
+    match outcome {
+        Outcome::Good(value) => conversion.convert(value, from, channel.unit).map(Outcome::Good),
+        Outcome::Uncertain(value, doubt) => conversion.convert(value, from, channel.unit).map(|value| Outcome::Uncertain(value, doubt)),
+        Outcome::Bad(_) => Some(outcome),
+    }
+    .unwrap_or(Outcome::Bad(Fault::Configuration))
 }
 
 fn beyond_range(channel: &Channel, outcome: Outcome) -> Outcome {

@@ -4,6 +4,8 @@ use crate::site::Site;
 use measurement::{Unit, Value};
 use register_map::ResetCause;
 
+mod foreign;
+
 fn device() -> Device {
     let text = "gateway = \"g\"\n[broker]\nurl = \"mqtt://127.0.0.1:1\"\n[[bus]]\nname = \"b\"\ntcp = \"127.0.0.1:502\"\n[[bus.device]]\nname = \"d\"\n\
         unit = 1\nprofile = \"davy-node\"\nperiod_ms = 1000\n[[bus.device.channel]]\nkey = \"0\"\ntag = \"CH4\"\nquantity = \"CH4\"\nunit = \"%LEL\"\n\

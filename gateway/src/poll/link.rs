@@ -245,11 +245,20 @@ async fn ask(line: &mut Line, is_rtu: bool, unit: u8, block: Block) -> Result<Re
     }
     // The library's read methods assert the length of what a device sent; `call` leaves the check to us.
     let question = match block.function {
+        1 => Request::ReadCoils(block.address, block.count),
+        2 => Request::ReadDiscreteInputs(block.address, block.count),
+        3 => Request::ReadHoldingRegisters(block.address, block.count),
         4 => Request::ReadInputRegisters(block.address, block.count),
-        _ => Request::ReadHoldingRegisters(block.address, block.count),
+        other => return Err(AskError::Protocol(format!("function {other} is never sent: Davy only reads"))),
     };
     match context.call(question).await {
         Ok(Ok(Response::ReadInputRegisters(words) | Response::ReadHoldingRegisters(words))) => Ok(Ok(words)),
+        // Bits come in whole bytes; what is beyond the count is padding.
+        Ok(Ok(Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits))) => {
+            let count = usize::from(block.count);
+            let most = if bits.len() == count.next_multiple_of(8) { count } else { bits.len() };
+            Ok(Ok(bits.into_iter().take(most).map(u16::from).collect()))
+        }
         Ok(Ok(other)) => Err(AskError::Protocol(format!("an answer to function {}", other.function_code()))),
         Ok(Err(exception)) => Ok(Err(u8::from(exception))),
         Err(tokio_modbus::Error::Protocol(error)) => Err(AskError::Protocol(error.to_string())),

@@ -24,7 +24,8 @@ struct Device {
     unit: u8,
     name: String,
     profile: String,
-    image: BTreeMap<String, Vec<u16>>,
+    /// As `foreign/serve.py` wants it.
+    image: Value,
     expect: BTreeMap<String, toml::Value>,
 }
 
@@ -32,24 +33,33 @@ fn devices() -> Vec<Device> {
     let profiles = Profile::shipped_names().map(|name| Profile::find(name, Path::new(".")).expect("a shipped profile"));
     let vectors = profiles.flat_map(|profile| {
         let id = profile.id.clone();
-        profile.vectors.into_iter().map(move |vector| (id.clone(), vector))
+        // What has a heartbeat moves it, or it would be called stalled.
+        let beat = profile.heartbeat.as_ref().map(|heartbeat| heartbeat.register.clone());
+        let beats: Vec<u16> =
+            profile.registers.iter().filter(|register| Some(&register.key) == beat.as_ref()).map(|one| one.address).collect();
+        profile.vectors.into_iter().map(move |vector| (id.clone(), beats.clone(), vector))
     });
     let address =
         |text: &str| text.strip_prefix("0x").map_or_else(|| text.parse(), |hex| u16::from_str_radix(hex, 16)).expect("an address");
+    let decimal = |image: &BTreeMap<String, Vec<u16>>| -> BTreeMap<String, Vec<u16>> {
+        image.iter().map(|(first, words)| (address(first).to_string(), words.clone())).collect()
+    };
     (1..)
         .zip(vectors)
-        .map(|(unit, (profile, vector))| Device {
+        .map(|(unit, (profile, beats, vector))| Device {
             unit,
             name: format!("device-{unit}"),
             profile,
-            image: vector.words.iter().map(|(first, words)| (address(first).to_string(), words.clone())).collect(),
+            image: json!({
+                "words": decimal(&vector.words), "coils": decimal(&vector.coils), "inputs": decimal(&vector.inputs), "beats": beats
+            }),
             expect: vector.expect,
         })
         .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn devices_of_four_makers_over_tcp_show_what_their_registers_say() -> Result<()> {
+async fn devices_of_every_maker_over_tcp_show_what_their_registers_say() -> Result<()> {
     let Some(python) = python() else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let devices = devices();
@@ -58,7 +68,7 @@ async fn devices_of_four_makers_over_tcp_show_what_their_registers_say() -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn devices_of_four_makers_over_a_serial_line_show_what_their_registers_say() -> Result<()> {
+async fn devices_of_every_maker_over_a_serial_line_show_what_their_registers_say() -> Result<()> {
     let Some(python) = python() else { return Ok(()) };
     if !Path::new("/usr/bin/socat").exists() {
         println!("SKIPPED: no /usr/bin/socat, so there is no serial line to try");
@@ -92,8 +102,7 @@ fn python() -> Option<String> {
 
 /// Starts pymodbus; gives what follows `beginning` on the line that says it is ready.
 async fn serve(python: &str, folder: &Path, devices: &[Device], road: &[&str], beginning: &str) -> Result<(Child, String)> {
-    let images: BTreeMap<String, &BTreeMap<String, Vec<u16>>> =
-        devices.iter().map(|device| (device.unit.to_string(), &device.image)).collect();
+    let images: BTreeMap<String, &Value> = devices.iter().map(|device| (device.unit.to_string(), &device.image)).collect();
     let file = folder.join("images.json");
     std::fs::write(&file, serde_json::to_string(&images)?)?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/foreign/serve.py");
@@ -157,7 +166,7 @@ fn site_file(url: &str, password: &str, road: &str, devices: &[Device]) -> Strin
     );
     for device in devices {
         text += &format!(
-            "[[bus.device]]\nname = {:?}\nunit = {}\nprofile = {:?}\nperiod_ms = 2000\n",
+            "[[bus.device]]\nname = {:?}\nunit = {}\nprofile = {:?}\nperiod_ms = 20000\n",
             device.name, device.unit, device.profile
         );
         for key in device.expect.keys() {
