@@ -6,7 +6,7 @@
 //! same unit is asked again, until its late answer has come or can no longer come; other units are asked
 //! meanwhile, because a frame of another unit is seen to be one. Modbus TCP simply reconnects.
 //!
-//! How long an answer may take is learnt (`patience`), so that a dead device costs little of the wire.
+//! A silent device is probed with little patience (`patience`), so that it costs little of the wire.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,6 +25,7 @@ use tokio_modbus::prelude::{Request, Response, Slave, SlaveContext};
 use tokio_serial::SerialPortBuilderExt;
 
 use crate::device::Block;
+pub use patience::PROBE_MARGIN;
 use patience::Patience;
 
 mod patience;

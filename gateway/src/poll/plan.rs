@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::device::MOST_REGISTERS;
-use crate::poll::link::Road;
+use crate::poll::link::{PROBE_MARGIN, Road};
 use crate::poll::schedule::{PROBE_MOST_MS, probe_period_ms};
 use crate::site::Bus;
 
@@ -75,8 +75,8 @@ impl Plan {
             road: bus.road.to_string(),
             is_timed: timing.character_us.is_some(),
             parts,
-            // As `patience` has it once the line is known: twice the slowest answer and 20 ms.
-            probe_us: (slowest * 2 + 20_000).min(bus.timeout_ms * 1_000),
+            // As `patience` has it: twice the slowest answer and a margin.
+            probe_us: (slowest * 2 + PROBE_MARGIN.as_micros() as u64).min(bus.timeout_ms * 1_000),
             probe_period_ms: probe_period_ms(period),
         }
     }
