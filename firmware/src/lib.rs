@@ -9,11 +9,21 @@
 extern crate std;
 
 pub mod annunciator;
+pub mod calibration_store;
 pub mod conversion;
+pub mod duties;
+pub mod gas_module;
 pub mod modbus;
 pub mod node;
+#[cfg(test)]
+mod readme;
 pub mod self_test;
+pub mod shipped;
+pub mod station;
 
 pub use annunciator::{Annunciator, LocalAlarm, Outputs};
 pub use conversion::{Calibration, LoopBands, Signal};
+pub use duties::{Duties, Duty};
+pub use gas_module::{GasModule, ModuleSettings};
 pub use node::{ChannelSettings, Node, NodeSettings};
+pub use station::Station;

@@ -29,7 +29,7 @@ pub enum Exception {
 
 /// Answers one request (function code and data, without unit and CRC). Writes the answer into `answer` and
 /// gives its length.
-pub fn answer(node: &Node, request: &[u8], answer: &mut [u8; MAX_FRAME], now: MonotonicMs) -> usize {
+pub fn answer<const N: usize>(node: &Node<N>, request: &[u8], answer: &mut [u8; MAX_FRAME], now: MonotonicMs) -> usize {
     match read(node, request, answer, now) {
         Ok(length) => length,
         Err(exception) => {
@@ -40,7 +40,7 @@ pub fn answer(node: &Node, request: &[u8], answer: &mut [u8; MAX_FRAME], now: Mo
     }
 }
 
-fn read(node: &Node, request: &[u8], answer: &mut [u8; MAX_FRAME], now: MonotonicMs) -> Result<usize, Exception> {
+fn read<const N: usize>(node: &Node<N>, request: &[u8], answer: &mut [u8; MAX_FRAME], now: MonotonicMs) -> Result<usize, Exception> {
     let [function, fields @ ..] = request else { return Err(Exception::IllegalFunction) };
     if !matches!(function, 3 | 4) {
         return Err(Exception::IllegalFunction);
@@ -63,7 +63,7 @@ fn read(node: &Node, request: &[u8], answer: &mut [u8; MAX_FRAME], now: Monotoni
 
 /// Answers a whole serial frame, or stays silent: for another unit, for a broadcast, for a bad CRC. Gives the
 /// length of the answer in `out`.
-pub fn answer_frame(node: &Node, unit: u8, frame: &[u8], out: &mut [u8; MAX_FRAME], now: MonotonicMs) -> Option<usize> {
+pub fn answer_frame<const N: usize>(node: &Node<N>, unit: u8, frame: &[u8], out: &mut [u8; MAX_FRAME], now: MonotonicMs) -> Option<usize> {
     let (body, crc) = frame.split_last_chunk::<2>()?;
     let (&addressed, request) = body.split_first()?;
     if addressed != unit || unit == 0 || request.is_empty() || crc16(body).to_le_bytes() != *crc {

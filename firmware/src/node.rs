@@ -58,17 +58,26 @@ struct Channel {
     sampled_at: MonotonicMs,
 }
 
-/// The node's whole state. Time comes in with every call, as milliseconds since the node started.
+/// The node's whole state. Time comes in with every call, as milliseconds since the node started. A board with little RAM
+/// makes it no larger than its own `CHANNELS`.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub struct Node<const CHANNELS: usize = { MAX_CHANNELS as usize }> {
     settings: NodeSettings,
-    channels: Vec<Channel, { MAX_CHANNELS as usize }>,
+    channels: Vec<Channel, CHANNELS>,
     silenced: bool,
 }
 
 impl Node {
     /// A node that has read nothing yet. Channels beyond the map's sixteen are not taken.
     pub fn new(settings: NodeSettings, channels: &[ChannelSettings]) -> Node {
+        Node::sized(settings, channels)
+    }
+}
+
+impl<const CHANNELS: usize> Node<CHANNELS> {
+    /// As [`Node::new`], with room for `CHANNELS` only: those beyond are not taken.
+    pub fn sized(settings: NodeSettings, channels: &[ChannelSettings]) -> Node<CHANNELS> {
+        const { assert!(CHANNELS <= MAX_CHANNELS as usize, "the register map has no more channels") };
         let fresh = |settings: &ChannelSettings| Channel {
             settings: *settings,
             self_test: SelfTest::new(settings.self_test),
@@ -77,7 +86,7 @@ impl Node {
             sequence: 0,
             sampled_at: MonotonicMs(0),
         };
-        Node { settings, channels: channels.iter().take(MAX_CHANNELS as usize).map(fresh).collect(), silenced: false }
+        Node { settings, channels: channels.iter().take(CHANNELS).map(fresh).collect(), silenced: false }
     }
 
     /// Takes one signal of one channel and gives the state the outputs must have from now on. An unknown

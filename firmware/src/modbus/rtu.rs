@@ -39,6 +39,24 @@ impl Framer {
         Framer { silence_us: silence_us(baud), bytes: [0; MAX_FRAME], length: 0, overrun: false, last_us: 0 }
     }
 
+    /// A framer for a line whose bytes do not keep time, as an emulator's or a converter's: `silence_us` only clears what
+    /// was left of a broken frame, and whole requests are taken with [`Framer::take_request`].
+    pub const fn with_silence(silence_us: u32) -> Framer {
+        Framer { silence_us, bytes: [0; MAX_FRAME], length: 0, overrun: false, last_us: 0 }
+    }
+
+    /// The frame at once, when it is a whole request of fixed length (functions 1 to 6: eight bytes) and its CRC is
+    /// right. For lines made with [`Framer::with_silence`]; on a true line the silence decides.
+    pub fn take_request(&mut self, frame: &mut [u8; MAX_FRAME]) -> Option<usize> {
+        let (body, crc) = self.bytes[..self.length].split_last_chunk::<2>()?;
+        if self.length != 8 || !matches!(body[1], 1..=6) || crc16(body).to_le_bytes() != *crc {
+            return None;
+        }
+        frame[..8].copy_from_slice(&self.bytes[..8]);
+        self.clear();
+        Some(8)
+    }
+
     /// Takes a byte and the time it came, in µs. When the silence before it ended a frame, the caller should
     /// have taken that with [`Framer::take`]; what was not taken is lost here.
     pub fn byte(&mut self, byte: u8, at_us: u64) {

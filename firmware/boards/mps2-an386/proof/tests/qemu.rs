@@ -1,0 +1,330 @@
+//! The image on an emulated Cortex-M4, between a gas module and a Modbus master that are not the node's code.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
+#![allow(clippy::disallowed_methods, reason = "a test program keeps deadlines")]
+
+use std::io::Write;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use firmware::conversion::Signal;
+use firmware::shipped::{FOUR_GAS_CHANNELS, settings_hash};
+use firmware::{Node, NodeSettings};
+use measurement::{ChannelId, Fault, MonotonicMs, Outcome};
+use proof::bus::{Bus, Refusal};
+use proof::module::Module;
+use proof::{Board, Lamps, image};
+use register_map::{CHANNEL_WORDS, ChannelBlock, IDENTITY_WORDS, Identity, ResetCause, channel_address};
+
+const UNIT: u8 = 17;
+const AIR: [u16; 4] = [2, 0, 209, 0];
+const SOON: Duration = Duration::from_secs(20);
+
+fn block(bus: &mut Bus, channel: u16) -> ChannelBlock {
+    let words = bus.read_surely(UNIT, channel_address(channel), CHANNEL_WORDS as u16);
+    ChannelBlock::decode(channel, &words).expect("a believable block")
+}
+
+fn identity(bus: &mut Bus) -> Identity {
+    Identity::decode(&bus.read_surely(UNIT, 0, IDENTITY_WORDS as u16)).expect("a believable identity")
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn value(number: f32) -> Outcome {
+    Outcome::measured(number)
+}
+
+#[test]
+fn gas_rises_and_the_node_sounds_lights_and_tells() {
+    let mut board = Board::boot();
+    let module = Module::plug(board.serial("gas"), AIR, 1);
+    let mut bus = Bus::new(board.serial("bus"), 1);
+    let quiet = Lamps { sounder: false, beacon: false, fault: false };
+    wait_until("clean air", || block(&mut bus, 3).outcome == value(0.0) && block(&mut bus, 2).outcome == value(20.9));
+    board.wait_for_lamps(quiet, SOON);
+
+    module.set(|air| air.gases[3] = 12);
+    board.wait_for_lamps(Lamps { sounder: true, ..quiet }, SOON);
+    module.set(|air| air.gases[3] = 30);
+    board.wait_for_lamps(Lamps { sounder: true, beacon: true, ..quiet }, SOON);
+    let seen = block(&mut bus, 3);
+    assert_eq!((seen.outcome, seen.local_alarm), (value(30.0), 0b011));
+
+    module.set(|air| air.gases[3] = 0);
+    board.wait_for_lamps(quiet, SOON);
+    assert_eq!(block(&mut bus, 3).local_alarm, 0);
+}
+
+#[test]
+fn an_unplugged_module_is_a_fault_and_not_a_zero_until_it_is_back() {
+    let mut board = Board::boot();
+    let module = Module::plug(board.serial("gas"), AIR, 2);
+    let mut bus = Bus::new(board.serial("bus"), 2);
+    wait_until("a first value", || block(&mut bus, 0).outcome == value(2.0));
+    module.set(|air| air.plugged = false);
+    for channel in 0..4 {
+        wait_until("the fault", || {
+            let outcome = block(&mut bus, channel).outcome;
+            assert!(outcome == value([2.0, 0.0, 20.9, 0.0][usize::from(channel)]) || outcome == Outcome::Bad(Fault::NotConnected));
+            outcome == Outcome::Bad(Fault::NotConnected)
+        });
+    }
+    assert!(board.lamps().fault);
+    let words = bus.read_surely(UNIT, channel_address(2), CHANNEL_WORDS as u16);
+    assert!(f32::from_bits(u32::from(words[1]) << 16 | u32::from(words[2])).is_nan(), "whoever ignores quality reads NaN");
+    module.set(|air| air.plugged = true);
+    wait_until("the value again", || block(&mut bus, 2).outcome == value(20.9));
+}
+
+#[test]
+fn a_node_that_never_heard_its_module_says_so() {
+    let mut board = Board::boot();
+    let mut bus = Bus::new(board.serial("bus"), 3);
+    let first = block(&mut bus, 0).outcome;
+    assert!(matches!(first, Outcome::Bad(Fault::NotYetRead | Fault::NotConnected)), "{first:?}");
+    board.wait_for_lamps(Lamps { sounder: false, beacon: false, fault: true }, SOON);
+}
+
+#[test]
+fn bytes_garbled_on_both_lines_never_become_a_wrong_value() {
+    let polls: u32 = std::env::var("DAVY_POLLS").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    let board = Board::boot();
+    let module = Module::plug(board.serial("gas"), AIR, 4);
+    let mut bus = Bus::new(board.serial("bus"), 4);
+    wait_until("a first value", || block(&mut bus, 0).outcome == value(2.0));
+    module.set(|air| air.garbled = 10);
+    bus.garbled = 10;
+    bus.deadline = Duration::from_millis(100);
+    let truths = [AIR, [15, 3, 205, 8], [40, 9, 190, 14], [3, 1, 208, 1]];
+    let (mut good, mut faults, mut refused, mut unbelievable) = (0, 0, 0, 0);
+    let mut seen = [0; 4];
+    for poll in 0..polls {
+        let phase = (poll * truths.len() as u32 / polls) as usize;
+        module.set(|air| air.gases = truths[phase]);
+        let channel = (poll % 4) as u16;
+        match bus.read(UNIT, channel_address(channel), CHANNEL_WORDS as u16).map(|words| ChannelBlock::decode(channel, &words)) {
+            Ok(Ok(block)) => match block.outcome {
+                Outcome::Bad(_) => faults += 1,
+                outcome => {
+                    let of = |truth: [u16; 4]| {
+                        let raw = f32::from(truth[usize::from(channel)]);
+                        if channel == 2 { raw / 10.0 } else { raw }
+                    };
+                    let got = outcome.value().expect("a value").get();
+                    // A change is seen with the module's next frames, so the truth before it is no lie yet.
+                    let right = truths[phase.saturating_sub(1)..=phase].iter().any(|truth| of(*truth) == got);
+                    assert!(right, "poll {poll}, channel {channel}: {got} where the air holds {:?}", truths[phase]);
+                    good += 1;
+                    seen[phase] += u32::from(of(truths[phase]) == got);
+                }
+            },
+            Ok(Err(_)) => unbelievable += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    println!("{polls} polls: {good} values, all right; {faults} faults; {refused} frames and {unbelievable} blocks refused");
+    assert!(good > polls / 3 && refused > polls / 20, "the line was garbled and yet usable");
+    assert!(seen.iter().all(|count| *count > 0), "every state of the air was seen: {seen:?}");
+}
+
+#[test]
+fn what_does_not_exist_is_refused_with_the_standard_s_exceptions_and_strangers_get_silence() {
+    let board = Board::boot();
+    let mut bus = Bus::new(board.serial("bus"), 5);
+    identity(&mut bus);
+    assert_eq!(bus.read(UNIT, 100, 1), Err(Refusal::Exception(2)));
+    assert_eq!(bus.read(UNIT, channel_address(3), 17), Err(Refusal::Exception(2)), "one register past the last channel");
+    assert_eq!(bus.read(UNIT, 0xFFFF, 2), Err(Refusal::Exception(2)));
+    assert_eq!(bus.read(UNIT, 0, 0), Err(Refusal::Exception(3)));
+    assert_eq!(bus.read(UNIT, 0, 126), Err(Refusal::Exception(3)));
+    assert_eq!(bus.ask(&[UNIT, 6, 0, 0, 0, 1]), Err(Refusal::Exception(1)), "nothing can be written");
+    assert_eq!(bus.ask(&[UNIT, 16, 0, 0, 0, 1, 2, 0, 0]), Err(Refusal::Exception(1)));
+    bus.deadline = Duration::from_millis(300);
+    assert_eq!(bus.read(UNIT + 1, 0, 1), Err(Refusal::Silence), "another unit");
+    assert_eq!(bus.read(0, 0, 1), Err(Refusal::Silence), "a broadcast");
+    assert_eq!(bus.ask_raw(&[UNIT, 3, 0, 0, 0, 1, 0, 0]), Err(Refusal::Silence), "a bad CRC");
+    assert_eq!(bus.ask_raw(&[UNIT, 3, 0]), Err(Refusal::Silence), "half a frame");
+    identity(&mut bus);
+}
+
+#[test]
+fn the_image_and_the_simulated_board_give_the_same_registers_for_the_same_air() {
+    let board = Board::boot();
+    let mut bus = Bus::new(board.serial("bus"), 6);
+    let seen = identity(&mut bus);
+    assert_eq!((seen.reset_cause, seen.boot_count, seen.channels), (ResetCause::PowerOn, 1, 4));
+    let settings = NodeSettings {
+        serial: 0x0386_0000_0001,
+        firmware: 0x0001,
+        boot_count: 1,
+        reset_cause: ResetCause::PowerOn,
+        settings_version: 1,
+        settings_hash: settings_hash(&FOUR_GAS_CHANNELS),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let simulated = simulated::SimulatedNode::new(UNIT, settings, FOUR_GAS_CHANNELS.to_vec());
+    let line = runtime.block_on(simulated::Line::modbus_tcp(vec![simulated.clone()], stop.clone())).unwrap();
+    let mut tcp = std::net::TcpStream::connect(line.address().unwrap()).unwrap();
+    let mut simulated_words = |address: u16, count: u16| {
+        use std::io::Read;
+        let mut request = vec![0, 1, 0, 0, 0, 6, UNIT, 3];
+        request.extend(address.to_be_bytes());
+        request.extend(count.to_be_bytes());
+        tcp.write_all(&request).unwrap();
+        let mut answer = vec![0; 9 + usize::from(count) * 2];
+        tcp.read_exact(&mut answer).unwrap();
+        answer[9..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect::<Vec<u16>>()
+    };
+    let mut ours = Identity::decode(&simulated_words(0, IDENTITY_WORDS as u16)).unwrap();
+    ours.uptime_s = seen.uptime_s;
+    assert_eq!(ours.encode(), seen.encode());
+
+    // Level by level up and down again, over range, starved of oxygen, unplugged, and back.
+    let script: [Option<[u16; 4]>; 9] = [
+        Some(AIR),
+        Some([20, 8, 194, 11]),
+        Some([50, 15, 170, 40]),
+        Some([16, 6, 196, 9]),
+        Some([1, 0, 209, 101]),
+        Some([1, 0, 209, 2]),
+        Some([1, 0, 80, 2]),
+        None,
+        Some(AIR),
+    ];
+    let module = Module::plug(board.serial("gas"), AIR, 6);
+    for (step, air) in script.into_iter().enumerate() {
+        let settled = match air {
+            Some(gases) => {
+                module.set(|air| (air.gases, air.plugged) = (gases, true));
+                Some(f32::from(gases[3]))
+            }
+            None => {
+                module.set(|air| air.plugged = false);
+                None
+            }
+        };
+        for (channel, raw) in (0..).zip(air.unwrap_or_default()) {
+            let signal = match air {
+                Some(_) if channel == 2 => Signal::Number(f32::from(raw) / 10.0),
+                Some(_) => Signal::Number(f32::from(raw)),
+                None => Signal::NoAnswer,
+            };
+            simulated.feed(ChannelId(channel), signal, 20.0);
+        }
+        for channel in 0..4u16 {
+            let theirs = ChannelBlock::decode(channel, &simulated_words(channel_address(channel), CHANNEL_WORDS as u16)).unwrap();
+            let mut words = Vec::new();
+            wait_until(&format!("step {step}, channel {channel}: {theirs:?}"), || {
+                words = bus.read_surely(UNIT, channel_address(channel), CHANNEL_WORDS as u16);
+                let block = ChannelBlock::decode(channel, &words).unwrap();
+                block.outcome == theirs.outcome && block.local_alarm == theirs.local_alarm
+            });
+            // Counter and age are of each board's own time; with them made equal every word is, the check word included.
+            let block = ChannelBlock::decode(channel, &words).unwrap();
+            let theirs = ChannelBlock { sequence: block.sequence, sample_age_ms: block.sample_age_ms, ..theirs };
+            assert_eq!(words, theirs.encode(channel), "step {step} ({settled:?} %LEL), channel {channel}");
+        }
+    }
+    stop.cancel();
+}
+
+#[test]
+fn a_hung_duty_is_reset_by_the_watchdog_and_the_cause_stands_in_the_registers() {
+    for (hook, cause) in [(b's', ResetCause::Watchdog), (b'h', ResetCause::Watchdog), (b'p', ResetCause::Panic)] {
+        let board = Board::boot_with_hook();
+        let mut bus = Bus::new(board.serial("bus"), 7);
+        assert_eq!(identity(&mut bus).reset_cause, ResetCause::PowerOn);
+        board.serial("hook").write_all(&[hook]).unwrap();
+        let begun = Instant::now();
+        wait_until("the reset", || identity(&mut bus).boot_count == 2);
+        println!("{}: back after {} ms", hook as char, begun.elapsed().as_millis());
+        assert_eq!(identity(&mut bus).reset_cause, cause, "{}", hook as char);
+    }
+}
+
+#[test]
+fn the_reset_button_is_told_from_power_on() {
+    let mut board = Board::boot();
+    let mut bus = Bus::new(board.serial("bus"), 8);
+    assert_eq!(identity(&mut bus).reset_cause, ResetCause::PowerOn);
+    board.reset();
+    wait_until("the reset", || identity(&mut bus).boot_count == 2);
+    assert_eq!(identity(&mut bus).reset_cause, ResetCause::Pin);
+}
+
+#[test]
+fn the_release_image_is_fed_while_all_is_well() {
+    let board = Board::boot();
+    let _module = Module::plug(board.serial("gas"), AIR, 9);
+    let mut bus = Bus::new(board.serial("bus"), 9);
+    wait_until("five seconds of uptime", || identity(&mut bus).uptime_s >= 5);
+    assert_eq!(identity(&mut bus).boot_count, 1);
+}
+
+#[test]
+fn the_stack_stays_within_its_budget() {
+    let [statics_end, stack_start, budget] = ["DAVY_STATICS_END", "DAVY_STACK_START", "DAVY_STACK_BUDGET"].map(|name| {
+        let text = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run firmware/build --test"));
+        text.strip_prefix("0x").map_or_else(|| text.parse().unwrap(), |hex| u32::from_str_radix(hex, 16).unwrap())
+    });
+    let mut board = Board::boot();
+    let module = Module::plug(board.serial("gas"), AIR, 10);
+    let mut bus = Bus::new(board.serial("bus"), 10);
+    wait_until("a first value", || block(&mut bus, 0).outcome == value(2.0));
+    module.set(|air| (air.gases, air.garbled) = ([50, 15, 170, 40], 100));
+    for _ in 0..50 {
+        let _ = bus.read(UNIT, channel_address(0), 64);
+        let _ = bus.read(UNIT, 0, 18);
+        let _ = bus.read(UNIT, 0, 126);
+    }
+    let used = board.stack_used(statics_end, stack_start);
+    println!("stack: {used} bytes at the deepest, budget {budget}");
+    assert!(used <= budget, "the stack took {used} bytes, its budget is {budget}");
+}
+
+#[test]
+fn mbpoll_reads_the_same_registers_and_gets_the_same_refusals() {
+    if Command::new("mbpoll").arg("-V").output().is_err() {
+        println!("SKIPPED: mbpoll is not installed");
+        return;
+    }
+    let (board, pty) = Board::boot_on_pty();
+    let mbpoll = |address: &str, count: &str| {
+        let output = Command::new("mbpoll")
+            .args(["-m", "rtu", "-a", &UNIT.to_string(), "-b", "9600", "-P", "none", "-s", "1", "-t", "4:hex", "-0", "-1", "-o", "5"])
+            .args(["-r", address, "-c", count, &pty])
+            .output()
+            .unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let said = mbpoll("0", "18");
+    let words: Vec<u16> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.split("0x").nth(1).and_then(|hex| u16::from_str_radix(hex.trim(), 16).ok()))
+        .collect();
+    let read = Identity::decode(&words).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!((read.serial, read.reset_cause), (0x0386_0000_0001, ResetCause::PowerOn));
+    assert!(mbpoll("100", "1").contains("Illegal data address"));
+    drop(board);
+}
+
+#[test]
+fn the_release_image_has_no_hook_in_it() {
+    let has = |variable| std::fs::read(image(variable)).unwrap().windows(14).any(|bytes| bytes == b"DAVY_TEST_HOOK");
+    assert!(!has("DAVY_NODE_IMAGE") && has("DAVY_NODE_IMAGE_HOOK"));
+}
+
+/// What the node would say without a board: the tests above compare with the simulated board, this one pins a few bytes.
+#[test]
+fn the_first_words_are_those_of_every_davy_node() {
+    let settings =
+        NodeSettings { serial: 1, firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, settings_version: 0, settings_hash: 0 };
+    assert_eq!(Node::new(settings, &[]).register(0, MonotonicMs(0)), Some(0xDA57));
+}

@@ -1,0 +1,218 @@
+//! The node on Arm's MPS2 with AN386: a gas module on UART 1, Modbus RTU on UART 0, sounder and beacon on lamps.
+//!
+//! Pins, clocks, interrupts, watchdog and reset cause; what is measured, judged and answered is the `firmware` crate's. One
+//! loop does every duty in turn and sleeps until an interrupt; SysTick wakes it every 5 ms. The watchdog is fed only when
+//! every duty has run.
+//!
+//! QEMU delivers bytes without regard to the baud rate, so this board answers a whole request at once and uses silence only
+//! to clear broken ones; the 3.5 characters are the framer's and are tested there.
+#![no_std]
+#![no_main]
+
+mod lines;
+mod peripherals;
+mod reset;
+
+use core::panic::PanicInfo;
+
+use cortex_m::peripheral::SCB;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
+use firmware::modbus::{Framer, MAX_FRAME};
+use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE, settings_hash};
+use firmware::{Duties, Duty, GasModule, Node, NodeSettings, Station};
+use measurement::MonotonicMs;
+use peripherals::{Microseconds, Uart, Watchdog};
+use register_map::ResetCause;
+
+/// Modbus unit id.
+const UNIT: u8 = 17;
+/// Field bus and gas module alike.
+const BAUD: u32 = 9600;
+/// After this much silence a broken request is forgotten.
+const SILENCE_US: u32 = 50_000;
+/// Core clock cycles between two wakings: 5 ms at 25 MHz.
+const WAKE_CYCLES: u32 = 125_000;
+
+#[entry]
+fn main() -> ! {
+    let (reset_cause, boot_count) = reset::begin();
+    Microseconds::start();
+    let settings = NodeSettings {
+        serial: 0x0386_0000_0001,
+        firmware: 0x0001,
+        boot_count,
+        reset_cause,
+        settings_version: 1,
+        settings_hash: settings_hash(&FOUR_GAS_CHANNELS),
+    };
+    let gas = GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0));
+    let mut station = Station::new(Node::<4>::sized(settings, &FOUR_GAS_CHANNELS), gas, UNIT, Framer::with_silence(SILENCE_US));
+
+    wake_every(WAKE_CYCLES);
+    Uart::FIELD_BUS.start(BAUD);
+    Uart::GAS_MODULE.start(BAUD);
+    #[cfg(feature = "test-hook")]
+    Uart::HOOK.start(BAUD);
+    peripherals::enable_interrupts();
+    Watchdog::start();
+
+    let mut to_field_bus = lines::Sending::new(Uart::FIELD_BUS);
+    let mut to_gas_module = lines::Sending::new(Uart::GAS_MODULE);
+    let mut answer = [0; MAX_FRAME];
+    let mut duties = Duties::new();
+    let mut clock = Clock::default();
+    #[cfg(feature = "test-hook")]
+    let mut hook = hook::Hook::default();
+    loop {
+        #[cfg(feature = "test-hook")]
+        hook.obey();
+        let now_us = clock.now();
+
+        #[cfg(feature = "test-hook")]
+        let samples = !hook.sampling_hangs;
+        #[cfg(not(feature = "test-hook"))]
+        let samples = true;
+        if samples {
+            while let Some((byte, at)) = lines::GAS_MODULE.take() {
+                station.gas_byte(byte, clock.extend(at));
+            }
+            if let Some(question) = station.sample(now_us) {
+                to_gas_module.put(question);
+            }
+            duties.done(Duty::Sample);
+        }
+
+        let outputs = station.outputs();
+        peripherals::show(outputs.sounder, outputs.beacon, outputs.fault);
+        duties.done(Duty::Annunciate);
+
+        while let Some((byte, at)) = lines::FIELD_BUS.take() {
+            station.line_byte(byte, clock.extend(at));
+            if let Some(length) = station.answer_at_once(clock.extend(at), &mut answer) {
+                to_field_bus.put(&answer[..length]);
+            }
+        }
+        if let Some(length) = station.answer_at_once(clock.now(), &mut answer) {
+            to_field_bus.put(&answer[..length]);
+        }
+        duties.done(Duty::Answer);
+
+        to_field_bus.pump();
+        to_gas_module.pump();
+        if duties.take_all_done() {
+            Watchdog::feed();
+        }
+        // With interrupts masked none can slip in between looking and sleeping; a pending one still ends the sleep.
+        cortex_m::interrupt::free(|section| {
+            if lines::FIELD_BUS.is_empty(section) && lines::GAS_MODULE.is_empty(section) {
+                cortex_m::asm::wfi();
+            }
+        });
+    }
+}
+
+/// Counts the µs since the start, beyond the counter's 32 bits.
+#[derive(Default)]
+struct Clock {
+    us: u64,
+}
+
+impl Clock {
+    fn now(&mut self) -> u64 {
+        self.us = self.extend(Microseconds::now());
+        self.us
+    }
+
+    /// The whole time of a counter reading within half an hour of the last one; a byte may have come before `now`.
+    fn extend(&self, counter: u32) -> u64 {
+        let moved = counter.wrapping_sub(self.us as u32) as i32;
+        self.us.saturating_add_signed(i64::from(moved))
+    }
+}
+
+fn wake_every(cycles: u32) {
+    let Some(mut peripherals) = cortex_m::Peripherals::take() else { return };
+    peripherals.SYST.set_clock_source(SystClkSource::Core);
+    peripherals.SYST.set_reload(cycles - 1);
+    peripherals.SYST.clear_current();
+    peripherals.SYST.enable_counter();
+    peripherals.SYST.enable_interrupt();
+}
+
+#[exception]
+fn SysTick() {}
+
+/// Every interrupt of the chip arrives here, by its number.
+// SAFETY: it uses nothing that the code it interrupts could hold, other than what `Received` guards.
+#[exception]
+unsafe fn DefaultHandler(interrupt: i16) {
+    match interrupt {
+        0 | 1 => lines::FIELD_BUS.fill(Uart::FIELD_BUS),
+        2 | 3 => lines::GAS_MODULE.fill(Uart::GAS_MODULE),
+        #[cfg(feature = "test-hook")]
+        4 | 5 => lines::HOOK.fill(Uart::HOOK),
+        _ => die(ResetCause::Unknown),
+    }
+}
+
+/// The watchdog was not fed in time; after as long again it resets. A person at the node sees and hears that nobody judges
+/// the air any more.
+// SAFETY: it never returns to what it interrupted.
+#[exception]
+unsafe fn NonMaskableInt() -> ! {
+    peripherals::show(true, true, true);
+    reset::bequeath(ResetCause::Watchdog);
+    loop {
+        cortex_m::asm::nop();
+    }
+}
+
+// SAFETY: it never returns to what it interrupted.
+#[exception]
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    die(ResetCause::Panic)
+}
+
+/// Says nothing: formatting would cost more flash than the node. The cause stands in the registers.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    die(ResetCause::Panic)
+}
+
+/// Outputs into the safe state, which for an alarm is on, and a new start.
+fn die(cause: ResetCause) -> ! {
+    cortex_m::interrupt::disable();
+    peripherals::show(true, true, true);
+    reset::bequeath(cause);
+    SCB::sys_reset()
+}
+
+/// What the tests make go wrong. Not in a release.
+#[cfg(feature = "test-hook")]
+mod hook {
+    /// Named so that `firmware/build` can look for it in an image.
+    #[used]
+    #[unsafe(no_mangle)]
+    static DAVY_TEST_HOOK: u8 = 1;
+
+    #[derive(Default)]
+    pub struct Hook {
+        pub sampling_hangs: bool,
+    }
+
+    impl Hook {
+        /// `s`: the sampling duty stops while the others go on; `h`: the loop hangs; `p`: it panics.
+        #[expect(clippy::panic, reason = "it is what the test asks for")]
+        pub fn obey(&mut self) {
+            match crate::lines::HOOK.take() {
+                Some((b's', _)) => self.sampling_hangs = true,
+                Some((b'h', _)) => loop {
+                    cortex_m::asm::nop();
+                },
+                Some((b'p', _)) => panic!(),
+                _ => {}
+            }
+        }
+    }
+}
