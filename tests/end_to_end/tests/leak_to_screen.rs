@@ -1,6 +1,6 @@
 //! The walk of the README: a leak at a simulated sensor to a real Chromium page and to a regulator's endpoint,
 //! with its stage times; and a cut wire, which is a fault and never a zero. Screenshots are kept.
-#![expect(clippy::panic, clippy::expect_used, reason = "a test that cannot go on says where")]
+#![expect(clippy::panic, reason = "a test that cannot go on says where")]
 
 use std::time::Duration;
 
@@ -132,5 +132,4 @@ fn in_order(stages: &Value, names: &[&str]) {
     let times: Vec<i64> = names.iter().map(|name| stages[*name].as_i64().unwrap_or_else(|| panic!("no {name} in {stages}"))).collect();
     assert!(times.is_sorted(), "{names:?} are out of order in {stages}");
     assert!(times.iter().all(|time| *time > 0), "{stages}");
-    times.first().expect("a stage");
 }

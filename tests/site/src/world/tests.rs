@@ -78,12 +78,12 @@ fn a_cut_wire_is_a_wire_break_and_has_no_number() {
 }
 
 #[test]
-fn a_stuck_sensor_is_doubted() {
+fn a_stuck_sensor_repeats_itself_to_the_bit() {
     let mut world = World::new(&plants(), 1, false);
     passed(&mut world, 5);
     world.begin(0, Trouble::Stuck { channel: 0 });
     world.advance(0.5);
-    // The node's own clock is the real one, so only its verdict on equal numbers is looked at here.
+    // The node's clock is the real one, so its verdict after a minute is tested in the firmware, not here.
     let first = value(&world, 0, CH4);
     passed(&mut world, 30);
     assert_eq!(first, value(&world, 0, CH4));
