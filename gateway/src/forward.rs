@@ -53,6 +53,8 @@ pub struct PostConfig {
     pub spool: PathBuf,
     /// Bytes the spool may take on disk, its reserve included.
     pub capacity_bytes: u64,
+    /// An append that is not urgent waits so long for company before it is committed.
+    pub group_ms: u64,
     /// Program version, for the birth message.
     pub version: String,
 }
@@ -140,6 +142,7 @@ impl Post {
         let keeper = Keeper {
             directory: config.spool.join("log"),
             capacity_bytes: config.capacity_bytes,
+            group_ms: config.group_ms,
             holder: holder(),
             clock: clock.clone(),
             asks: asked,

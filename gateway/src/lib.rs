@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use clock::Clock;
 use forward::{Content, NewEntry, Post, PostConfig, PostStatus};
+use poll::dtu::Dtus;
 use site::Site;
 
 /// A gateway at work.
@@ -37,6 +38,7 @@ pub async fn run(site: Site, state: PathBuf, clock: Clock, shutdown: Cancellatio
         broker: site.broker.clone(),
         spool: state.join(&site.spool),
         capacity_bytes: site.spool_bytes,
+        group_ms: site.group_ms,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     // Polling ends first, so that its last readings are still kept.
@@ -44,9 +46,10 @@ pub async fn run(site: Site, state: PathBuf, clock: Clock, shutdown: Cancellatio
     let post = Post::start(config, clock.clone(), post_shutdown.clone());
     post.set_catalogue(site.catalogue()).await;
     post.append(vec![said(&clock, HappeningKind::Started, "gateway started")]).await;
+    let dtus = Dtus::default();
     let mut polls = JoinSet::new();
     for bus in site.buses {
-        polls.spawn(poll::run(bus, post.clone(), clock.clone(), shutdown.clone()));
+        polls.spawn(poll::run(bus, dtus.clone(), post.clone(), clock.clone(), shutdown.clone()));
     }
     let mut tasks = JoinSet::new();
     let last = post.clone();

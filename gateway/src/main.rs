@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use gateway::clock::Clock;
 use gateway::device::Profile;
 use gateway::interpret::{Answer, At, Memory, interpret};
+use gateway::poll::dtu::Dtus;
 use gateway::poll::link::{Failure, Link};
 use gateway::site::Site;
 use tokio_util::sync::CancellationToken;
@@ -167,7 +168,7 @@ async fn poll(path: &Path, once: bool) -> anyhow::Result<()> {
     let catalogue = site.catalogue();
     loop {
         for bus in &site.buses {
-            let mut link = Link::new(&bus.road, Duration::from_millis(bus.timeout_ms), Duration::from_millis(bus.pause_ms));
+            let mut link = Link::new(bus, &Dtus::default());
             for device in &bus.devices {
                 let (answer, why) = match gateway::poll::ask(&mut link, device).await {
                     Ok(answer) => (answer, String::new()),

@@ -9,16 +9,18 @@ use crate::clock::Clock;
 use crate::forward::Post;
 use crate::interpret::{Answer, At, Memory, interpret};
 use crate::site::{Bus, Device};
+use dtu::Dtus;
 use link::{Failure, Link};
 use schedule::{Next, Schedule};
 
+pub mod dtu;
 pub mod link;
 pub mod plan;
 pub mod schedule;
 
 /// Polls a bus until the shutdown.
-pub async fn run(bus: Bus, post: Post, clock: Clock, shutdown: CancellationToken) {
-    let mut link = Link::new(&bus.road, Duration::from_millis(bus.timeout_ms), Duration::from_millis(bus.pause_ms));
+pub async fn run(bus: Bus, dtus: Dtus, post: Post, clock: Clock, shutdown: CancellationToken) {
+    let mut link = Link::new(&bus, &dtus);
     let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
     let mut schedule = Schedule::new(&periods, clock.mono().0);
     let mut memories: Vec<Memory> = bus.devices.iter().map(|_| Memory::default()).collect();

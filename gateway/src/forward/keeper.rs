@@ -13,8 +13,6 @@ use super::record::{Kept, Note};
 use super::thin::{Thinning, gap};
 use crate::clock::Clock;
 
-/// Commits wait so long for company, unless something is urgent.
-const GROUP_MS: u64 = 200;
 /// Entries kept in memory while the disk refuses them; beyond this they are counted as lost.
 const MOST_WAITING: usize = 65_536;
 /// A failed spool is opened again this often.
@@ -70,6 +68,8 @@ pub struct Standing {
 pub struct Keeper {
     pub directory: PathBuf,
     pub capacity_bytes: u64,
+    /// Commits wait so long for company, unless something is urgent.
+    pub group_ms: u64,
     pub holder: u64,
     pub clock: Clock,
     pub asks: mpsc::Receiver<Ask>,
@@ -138,7 +138,7 @@ impl Keeper {
             }
             self.write_waiting(&mut state);
             if state.uncommitted && commit_due.is_none() {
-                commit_due = Some(now + GROUP_MS);
+                commit_due = Some(now + self.group_ms);
             }
             if urgent || ended || commit_due.is_some_and(|due| self.clock.mono().0 >= due) {
                 self.commit(&mut state);

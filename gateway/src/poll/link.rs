@@ -24,7 +24,9 @@ use tokio_modbus::client::{self, Client};
 use tokio_modbus::prelude::{Request, Response, Slave, SlaveContext};
 use tokio_serial::SerialPortBuilderExt;
 
+use super::dtu::Dtus;
 use crate::device::Block;
+use crate::site::{Bus, Workarounds};
 pub use patience::PROBE_MARGIN;
 use patience::Patience;
 
@@ -39,6 +41,8 @@ pub enum Road {
     RtuOverTcp(String),
     /// A serial port or pty.
     Serial { path: String, baud: u32, parity: tokio_serial::Parity, stop_bits: tokio_serial::StopBits },
+    /// RTU frames through a DTU that dials in and sends this first.
+    Dtu { registration: Vec<u8> },
 }
 
 impl fmt::Display for Road {
@@ -47,6 +51,7 @@ impl fmt::Display for Road {
             Road::Tcp(address) => write!(f, "tcp {address}"),
             Road::RtuOverTcp(address) => write!(f, "rtu over tcp {address}"),
             Road::Serial { path, .. } => write!(f, "serial {path}"),
+            Road::Dtu { registration } => write!(f, "dtu {}", String::from_utf8_lossy(registration).escape_debug()),
         }
     }
 }
@@ -100,19 +105,24 @@ struct Line {
 }
 
 impl Link {
+    /// The line of a bus.
+    pub fn new(bus: &Bus, dtus: &Dtus) -> Link {
+        Link::along(&bus.road, Duration::from_millis(bus.timeout_ms), &bus.workarounds, dtus)
+    }
+
     /// The line along a road.
-    pub fn new(road: &Road, timeout: Duration, pause: Duration) -> Link {
+    pub fn along(road: &Road, timeout: Duration, workarounds: &Workarounds, dtus: &Dtus) -> Link {
         // Silence between frames: 3.5 characters of 11 bits, and 1.75 ms above 19200 baud (serial line 2.5.1.1).
         let silence = match road {
             Road::Serial { baud, .. } => Duration::from_micros((38_500_000 / u64::from((*baud).max(1))).max(1_750)),
             _ => Duration::ZERO,
         };
-        let owned = road.clone();
+        let (owned, dtus) = (road.clone(), dtus.clone());
         let opener: Opener = Box::new(move || {
-            let road = owned.clone();
-            Box::pin(async move { open(&road).await })
+            let (road, dtus) = (owned.clone(), dtus.clone());
+            Box::pin(async move { open(&road, &dtus).await })
         });
-        Link::over(opener, !matches!(road, Road::Tcp(_)), timeout, silence.max(pause))
+        Link::over(opener, !matches!(road, Road::Tcp(_)), timeout, silence.max(workarounds.pause_between_requests))
     }
 
     /// A line that `opener` opens; `is_rtu` when frames have no transaction numbers.
@@ -271,7 +281,7 @@ async fn ask(line: &mut Line, is_rtu: bool, unit: u8, block: Block) -> Result<Re
     }
 }
 
-async fn open(road: &Road) -> io::Result<Box<dyn Stream>> {
+async fn open(road: &Road, dtus: &Dtus) -> io::Result<Box<dyn Stream>> {
     match road {
         Road::Tcp(address) | Road::RtuOverTcp(address) => {
             let stream = TcpStream::connect(address).await?;
@@ -282,6 +292,7 @@ async fn open(road: &Road) -> io::Result<Box<dyn Stream>> {
             let port = tokio_serial::new(path, *baud).parity(*parity).stop_bits(*stop_bits).open_native_async()?;
             Ok(Box::new(port))
         }
+        Road::Dtu { registration } => dtus.line(registration).await,
     }
 }
 

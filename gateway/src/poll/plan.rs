@@ -151,9 +151,9 @@ impl Timing {
                 let stops = if *stop_bits == tokio_serial::StopBits::Two { 2 } else { 1 };
                 Some(f64::from(1 + 8 + parity + stops) * 1e6 / f64::from((*baud).max(1)))
             }
-            Road::Tcp(_) | Road::RtuOverTcp(_) => None,
+            Road::Tcp(_) | Road::RtuOverTcp(_) | Road::Dtu { .. } => None,
         };
-        Timing { character_us, pause_us: bus.pause_ms * 1_000 }
+        Timing { character_us, pause_us: bus.workarounds.pause_between_requests.as_micros() as u64 }
     }
 
     /// A question for so many registers and its answer.

@@ -95,5 +95,41 @@ fn an_unknown_profile_a_unit_and_a_broker_are_refused_in_one_sentence() {
 
 #[test]
 fn a_bus_needs_exactly_one_road() {
-    assert!(refused("serial = \"/dev/ttyUSB0\"", "pause_ms = 5").contains("exactly one of tcp, rtu_over_tcp and serial"));
+    assert!(refused("serial = \"/dev/ttyUSB0\"", "flat_out = true").contains("exactly one of tcp, rtu_over_tcp, serial and dtu"));
+}
+
+#[test]
+fn workarounds_have_the_names_that_users_of_telegraf_know() {
+    let text = GOOD.replace("baud = 9600", "baud = 9600\n[bus.workarounds]\npause_after_connect = \"2s\"\npause_between_requests = \"150ms\"\nclose_connection_after_gather = true\none_request_per_field = true\nmax_registers_per_request = 16");
+    let bus = Site::parse(Path::new("site.toml"), &text).unwrap().buses.remove(0);
+    let expected = Workarounds {
+        pause_after_connect: Duration::from_secs(2),
+        pause_between_requests: Duration::from_millis(150),
+        close_connection_after_gather: true,
+        one_request_per_field: true,
+        max_registers_per_request: 16,
+    };
+    assert_eq!(bus.workarounds, expected);
+    let said = Site::parse(Path::new("site.toml"), &text.replace("150ms", "150")).unwrap_err().to_string();
+    assert_eq!(said, "site.toml:11: \"150\" is not a pause; write for example \"150ms\" or \"2s\", at most \"60s\"");
+}
+
+#[test]
+fn a_bus_behind_a_dtu_has_its_registration_packet_and_a_place_where_it_dials_in() {
+    let dialled = GOOD.replace("serial = \"/dev/ttyUSB0\"\nbaud = 9600", "dtu = \"0x313338\"");
+    let said = Site::parse(Path::new("site.toml"), &dialled).unwrap_err().to_string();
+    assert!(said.starts_with("site.toml:6: bus \"line-1\" waits for a DTU, so the site needs [dtu]"), "{said}");
+    let site = Site::parse(Path::new("site.toml"), &dialled.replace("[[bus]]", "[dtu]\nlisten = \"127.0.0.1:9002\"\n[[bus]]")).unwrap();
+    assert_eq!(site.buses[0].road, Road::Dtu { registration: b"138".to_vec() });
+}
+
+#[test]
+fn only_a_davy_node_can_be_written_to_and_only_where_the_site_says_so() {
+    let site =
+        Site::parse(Path::new("site.toml"), &GOOD.replace("period_ms = 1000", "settings_writable = true\nsettings_hash = \"00C0FFEE\""))
+            .unwrap();
+    assert!(site.buses[0].devices[0].settings_writable && !site.buses[0].devices[1].settings_writable);
+    assert_eq!(site.buses[0].devices[0].settings_hash, Some(0x00C0_FFEE));
+    let said = refused("profile = \"honeywell-xnx\"", "profile = \"honeywell-xnx\"\nsettings_writable = true");
+    assert!(said.contains("settings_writable is for Davy nodes; honeywell-xnx is none"), "{said}");
 }

@@ -103,7 +103,7 @@ async fn a_late_answer_over_a_real_socket_is_never_taken_for_another() {
             tokio::spawn(slave(stream, false, counter.clone(), seed, 0.03));
         }
     });
-    let mut link = Link::new(&Road::Tcp(address), TIMEOUT, Duration::ZERO);
+    let mut link = Link::along(&Road::Tcp(address), TIMEOUT, &Workarounds::default(), &Dtus::default());
     let (right, _, wrong) = poll(&mut link, 1_000, &asked).await;
     assert_eq!(wrong, 0);
     assert!(right > 900, "{right}");
@@ -159,7 +159,7 @@ async fn a_missing_port_and_a_refused_connection_say_so_and_are_tried_again() {
         stop_bits: tokio_serial::StopBits::One,
     };
     for road in [serial, Road::Tcp("127.0.0.1:1".to_owned())] {
-        let mut link = Link::new(&road, TIMEOUT, Duration::ZERO);
+        let mut link = Link::along(&road, TIMEOUT, &Workarounds::default(), &Dtus::default());
         for _ in 0..2 {
             assert!(matches!(link.read(1, BLOCK).await, Err(Failure::NoLine(_))), "{road}");
         }

@@ -170,7 +170,7 @@ async fn a_hostile_slave_on_a_real_socket_is_not_believed() {
             tokio::spawn(slave(stream, false, counter.clone(), seed, 0.05));
         }
     });
-    let mut link = Link::new(&Road::Tcp(address), TIMEOUT, Duration::ZERO);
+    let mut link = Link::along(&Road::Tcp(address), TIMEOUT, &Workarounds::default(), &Dtus::default());
     let right = hold_out(&mut link, 2_500, &asked).await;
     assert!(right > 2_000, "{right}");
 }
