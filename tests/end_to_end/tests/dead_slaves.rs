@@ -36,6 +36,7 @@ async fn wire(mut line: SerialStream, asked: Asked) -> std::io::Result<()> {
         if crc16(&question[..6]).to_le_bytes() != question[6..] {
             continue;
         }
+        simulated::heard::request(&question[1..6]);
         let (unit, count) = (question[0], question[5]);
         asked.lock().expect("nobody panics here").entry(unit).or_default().push(Instant::now());
         if unit > LIVING {

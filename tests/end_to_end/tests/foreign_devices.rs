@@ -60,15 +60,43 @@ fn devices() -> Vec<Device> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_of_every_maker_over_tcp_show_what_their_registers_say() -> Result<()> {
-    let Some(python) = python() else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let devices = devices();
-    let (_server, port) = serve(&python, folder.path(), &devices, &["tcp"], "port ").await?;
-    everything_is_read(folder.path(), &devices, &format!("tcp = \"127.0.0.1:{port}\"")).await
+    over_tcp(Trouble::NONE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_of_every_maker_over_a_serial_line_show_what_their_registers_say() -> Result<()> {
+    over_a_serial_line(Trouble::NONE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_refuse_dawdle_and_speak_through_noise_over_tcp_never_show_a_wrong_value() -> Result<()> {
+    over_tcp(Trouble { seed: 1815 }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_refuse_dawdle_and_speak_through_noise_over_a_serial_line_never_show_a_wrong_value() -> Result<()> {
+    over_a_serial_line(Trouble { seed: 1816 }).await
+}
+
+/// What is wrong with the devices and their line: nothing, or what `foreign/serve.py` makes of a seed.
+#[derive(Clone, Copy)]
+struct Trouble {
+    seed: u32,
+}
+
+impl Trouble {
+    const NONE: Trouble = Trouble { seed: 0 };
+}
+
+async fn over_tcp(trouble: Trouble) -> Result<()> {
+    let Some(python) = python() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let devices = devices();
+    let (_server, port) = serve(&python, folder.path(), &devices, trouble, &["tcp"], "port ").await?;
+    everything_is_read(folder.path(), &devices, trouble, &format!("tcp = \"127.0.0.1:{port}\"")).await
+}
+
+async fn over_a_serial_line(trouble: Trouble) -> Result<()> {
     let Some(python) = python() else { return Ok(()) };
     if !Path::new("/usr/bin/socat").exists() {
         println!("SKIPPED: no /usr/bin/socat, so there is no serial line to try");
@@ -86,8 +114,9 @@ async fn devices_of_every_maker_over_a_serial_line_show_what_their_registers_say
     }
     let devices = devices();
     let theirs = ends[0].display().to_string();
-    let (_server, _) = serve(&python, folder.path(), &devices, &["rtu", &theirs], "ready").await?;
-    let done = everything_is_read(folder.path(), &devices, &format!("serial = {:?}\nbaud = 19200", ends[1].display().to_string())).await;
+    let (_server, _) = serve(&python, folder.path(), &devices, trouble, &["rtu", &theirs], "ready").await?;
+    let road = format!("serial = {:?}\nbaud = 19200", ends[1].display().to_string());
+    let done = everything_is_read(folder.path(), &devices, trouble, &road).await;
     cable.kill().await?;
     done
 }
@@ -101,13 +130,20 @@ fn python() -> Option<String> {
 }
 
 /// Starts pymodbus; gives what follows `beginning` on the line that says it is ready.
-async fn serve(python: &str, folder: &Path, devices: &[Device], road: &[&str], beginning: &str) -> Result<(Child, String)> {
+async fn serve(
+    python: &str,
+    folder: &Path,
+    devices: &[Device],
+    trouble: Trouble,
+    road: &[&str],
+    beginning: &str,
+) -> Result<(Child, String)> {
     let images: BTreeMap<String, &Value> = devices.iter().map(|device| (device.unit.to_string(), &device.image)).collect();
     let file = folder.join("images.json");
     std::fs::write(&file, serde_json::to_string(&images)?)?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/foreign/serve.py");
     let mut command = Command::new(python);
-    command.arg(script).arg(&file).args(road).stdout(Stdio::piped()).kill_on_drop(true);
+    command.arg(script).arg(&file).arg(trouble.seed.to_string()).args(road).stdout(Stdio::piped()).kill_on_drop(true);
     let mut server = command.spawn().context("pymodbus starts")?;
     let mut lines = BufReader::new(server.stdout.take().context("its output")?).lines();
     while let Some(line) = lines.next_line().await? {
@@ -118,7 +154,7 @@ async fn serve(python: &str, folder: &Path, devices: &[Device], road: &[&str], b
     anyhow::bail!("pymodbus ended before it was ready")
 }
 
-async fn everything_is_read(folder: &Path, devices: &[Device], road: &str) -> Result<()> {
+async fn everything_is_read(folder: &Path, devices: &[Device], trouble: Trouble, road: &str) -> Result<()> {
     let stop = CancellationToken::new();
     let mut config = Config { data_dir: folder.join("collector"), simulated: true, ..Config::default() };
     config.http.listen.set_port(0);
@@ -129,7 +165,8 @@ async fn everything_is_read(folder: &Path, devices: &[Device], road: &str) -> Re
     let room = Room::enter(&base, collector.first_password.as_deref()).await?;
 
     let url = format!("mqtt://{}", collector.mqtt.context("the broker inside")?);
-    let text = site_file(&url, &admitted.password, road, devices);
+    let period_ms = if trouble.seed == 0 { 20_000 } else { 5_000 };
+    let text = site_file(&url, &admitted.password, road, period_ms, devices);
     let site = Site::parse(&folder.join("site.toml"), &text)?;
     let gateway = gateway::run(site, folder.join("state"), gateway::clock::Clock::system(true), stop.clone()).await?;
 
@@ -141,7 +178,8 @@ async fn everything_is_read(folder: &Path, devices: &[Device], road: &str) -> Re
             let what = format!("a reading of {tag}");
             let channel = room.until(&what, PATIENCE, "channels", |channels| {
                 let channel = channels.as_array()?.iter().find(|channel| channel["tag"] == tag)?;
-                (channel["sampled_at"].is_i64() && channel["fault"] != "NotYetRead").then(|| channel.clone())
+                let is_trouble = trouble.seed != 0 && TROUBLES.iter().any(|fault| channel["fault"] == *fault);
+                (channel["sampled_at"].is_i64() && channel["fault"] != "NotYetRead" && !is_trouble).then(|| channel.clone())
             });
             let channel = channel.await?;
             seen += 1;
@@ -149,6 +187,13 @@ async fn everything_is_read(folder: &Path, devices: &[Device], road: &str) -> Re
                 failures.push(format!("{} {key}: expected {expected}, the collector shows {channel}", device.profile));
             }
         }
+    }
+    if trouble.seed != 0 {
+        // By now every device was asked many times; every reading of it is judged, not only the last.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let (good, bad) = every_stored_value_is_right(&room, devices).await?;
+        println!("through trouble: {good} values, all right, and {bad} faults");
+        assert!(good > 3 * seen && bad > seen / 10, "the devices were read often, and there was trouble");
     }
     stop.cancel();
     gateway.stopped().await;
@@ -159,14 +204,55 @@ async fn everything_is_read(folder: &Path, devices: &[Device], road: &str) -> Re
     Ok(())
 }
 
-fn site_file(url: &str, password: &str, road: &str, devices: &[Device]) -> String {
+/// What a device that is not answered by, or refuses, looks like. Anything else under trouble is a wrong reading.
+const TROUBLES: [&str; 3] = ["NoCommunication", "DeviceRefused", "HeartbeatStalled"];
+
+/// Looks at everything that is stored of the devices; gives how many values and how many faults there are.
+async fn every_stored_value_is_right(room: &Room, devices: &[Device]) -> Result<(usize, usize)> {
+    let channels = room.get("channels").await?;
+    let now = room.get("overview").await?["now"].as_i64().context("the collector's time")?;
+    let (mut good, mut bad) = (0, 0);
+    for device in devices {
+        for (key, expected) in &device.expect {
+            let tag = format!("{}/{key}", device.name);
+            let number = channels.as_array().and_then(|all| all.iter().find(|one| one["tag"] == tag)).context("the channel")?["id"].clone();
+            let path = format!("channels/{number}/series?from={}&to={}&points=5000", now - 600_000, now + 60_000);
+            let series = room.get(&path).await?;
+            anyhow::ensure!(series["resolution"] == "raw", "{tag}: {}", series["resolution"]);
+            for row in series["rows"].as_array().context("rows")? {
+                match row["last"].as_f64() {
+                    None => bad += 1,
+                    Some(value) => {
+                        good += 1;
+                        let wanted = number_in(expected);
+                        let right = wanted.is_some_and(|wanted| (value - wanted).abs() <= wanted.abs() * 1e-5 + 1e-6);
+                        assert!(right, "{} {key}: {row} where {expected} is right", device.profile);
+                    }
+                }
+            }
+        }
+    }
+    Ok((good, bad))
+}
+
+/// The number that is expected, if one is.
+fn number_in(expected: &toml::Value) -> Option<f64> {
+    match expected {
+        toml::Value::Float(number) => Some(*number),
+        toml::Value::Integer(number) => Some(*number as f64),
+        toml::Value::String(text) => text.split_once(' ').and_then(|(number, _)| number.parse().ok()),
+        _ => None,
+    }
+}
+
+fn site_file(url: &str, password: &str, road: &str, period_ms: u32, devices: &[Device]) -> String {
     let mut text = format!(
         "gateway = \"foreign\"\nsimulated = true\nclock_vouched = true\n[broker]\nurl = {url:?}\nuser = \"foreign\"\npassword = {password:?}\n\
          [[bus]]\nname = \"bus\"\n{road}\ntimeout_ms = 2000\n"
     );
     for device in devices {
         text += &format!(
-            "[[bus.device]]\nname = {:?}\nunit = {}\nprofile = {:?}\nperiod_ms = 20000\n",
+            "[[bus.device]]\nname = {:?}\nunit = {}\nprofile = {:?}\nperiod_ms = {period_ms}\n",
             device.name, device.unit, device.profile
         );
         for key in device.expect.keys() {

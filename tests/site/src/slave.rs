@@ -45,6 +45,7 @@ async fn serve(mut stream: TcpStream, answer: Arc<Mutex<Box<Answer>>>) -> std::i
     loop {
         let mut frame = [0; 12];
         stream.read_exact(&mut frame).await?;
+        simulated::heard::request(&frame[7..]);
         let word = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
         let (unit, function) = (frame[6], frame[7]);
         let words = (answer.lock().unwrap_or_else(PoisonError::into_inner))(unit, word(8), word(10));

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_serial::{SerialPort, SerialStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::heard;
 use crate::node::SimulatedNode;
 
 /// The nodes on one line.
@@ -117,6 +118,7 @@ impl Line {
             }
             let mut request = vec![0; length - 1];
             stream.read_exact(&mut request).await?;
+            heard::request(&request);
             let Some(answer) = units.iter().find(|n| n.unit() == header[6]).and_then(|n| n.answer(&request)) else { continue };
             let mut frame = header[..4].to_vec();
             frame.extend(((answer.len() + 1) as u16).to_be_bytes());
@@ -156,6 +158,9 @@ impl Line {
     }
 
     async fn answer_rtu<S: AsyncWrite + Unpin>(&self, stream: &mut S, frame: &[u8], units: &Units) -> std::io::Result<()> {
+        if let [_, request @ .., _, _] = frame {
+            heard::request(request);
+        }
         match units.iter().find_map(|node| node.answer_frame(frame)) {
             Some(answer) => self.send(stream, answer).await,
             None => Ok(()),
