@@ -34,12 +34,13 @@ pub struct At {
 /// What is remembered of a device between two answers.
 #[derive(Debug, Default)]
 pub struct Memory {
-    qualities: HashMap<u32, u8>,
-    monitors: HashMap<u32, Vec<LimitMonitor>>,
+    /// By the channel's place within its device: its number is only the catalogue's, and may change.
+    qualities: HashMap<usize, u8>,
+    monitors: HashMap<usize, Vec<LimitMonitor>>,
     /// Serial number and boot count of our own node.
     node: Option<(u64, u32)>,
     /// Sequence of a node's channel, its newest age, and when it last moved.
-    sequences: HashMap<u32, (u16, MonotonicMs)>,
+    sequences: HashMap<usize, (u16, MonotonicMs)>,
     /// What a foreign device's heartbeat register showed, and when it last moved.
     beat: Option<(f64, MonotonicMs)>,
 }
@@ -60,17 +61,17 @@ pub fn interpret(device: &Device, answer: &Answer, at: At, memory: &mut Memory) 
         blocks.iter().for_each(|(block, read)| words.add(*block, read));
     }
     let has_stopped = has_stopped(device, &words, at, memory);
-    for channel in &device.channels {
+    for (place, channel) in device.channels.iter().enumerate() {
         let (outcome, sample_age_ms) = match answer {
             Answer::Nothing => (Outcome::Bad(Fault::NoCommunication), 0),
             Answer::Refused(_) => (Outcome::Bad(Fault::DeviceRefused), 0),
-            Answer::Words(blocks) if device.profile.is_davy_node => node_channel(device, channel, blocks, at, memory),
+            Answer::Words(blocks) if device.profile.is_davy_node => node_channel(device, place, blocks, at, memory),
             Answer::Words(_) => (foreign_channel(device, channel, &words, has_stopped), 0),
         };
         // A number beyond the declared range says "high", whatever else it says.
         let outcome = beyond_range(channel, outcome);
         let sampled_at = at.wall.plus_ms(-i64::from(sample_age_ms));
-        let urgent = is_urgent(channel, outcome, sampled_at, memory);
+        let urgent = is_urgent(place, channel, outcome, sampled_at, memory);
         let reading = Reading { channel: ChannelId(channel.number), sampled_at, outcome };
         entries.push(NewEntry { content: Content::Reading { reading, parsed_at: at.mono, sample_age_ms }, urgent });
     }
@@ -127,12 +128,12 @@ fn beyond_range(channel: &Channel, outcome: Outcome) -> Outcome {
     }
 }
 
-fn is_urgent(channel: &Channel, outcome: Outcome, at: Timestamp, memory: &mut Memory) -> bool {
-    let before = memory.qualities.insert(channel.number, outcome.quality());
+fn is_urgent(place: usize, channel: &Channel, outcome: Outcome, at: Timestamp, memory: &mut Memory) -> bool {
+    let before = memory.qualities.insert(place, outcome.quality());
     let mut urgent = before.is_some_and(|before| before != outcome.quality());
     if let Some(value) = outcome.value() {
         let monitors =
-            memory.monitors.entry(channel.number).or_insert_with(|| channel.limits.iter().map(|limit| LimitMonitor::new(*limit)).collect());
+            memory.monitors.entry(place).or_insert_with(|| channel.limits.iter().map(|limit| LimitMonitor::new(*limit)).collect());
         for monitor in monitors {
             urgent |= monitor.observe(value, at).is_some();
         }
@@ -168,7 +169,8 @@ fn node_identity(device: &Device, blocks: &[(Block, Vec<u16>)], at: At, memory: 
     }
 }
 
-fn node_channel(device: &Device, channel: &Channel, blocks: &[(Block, Vec<u16>)], at: At, memory: &mut Memory) -> (Outcome, u32) {
+fn node_channel(device: &Device, place: usize, blocks: &[(Block, Vec<u16>)], at: At, memory: &mut Memory) -> (Outcome, u32) {
+    let channel = &device.channels[place];
     let identity = words_at(blocks, register_map::IDENTITY, register_map::IDENTITY_WORDS).map(Identity::decode);
     let boot = match identity {
         Some(Ok(identity)) => identity.boot_count as u8,
@@ -187,7 +189,7 @@ fn node_channel(device: &Device, channel: &Channel, blocks: &[(Block, Vec<u16>)]
     if block.unit != channel.unit {
         return (Outcome::Bad(Fault::Configuration), 0);
     }
-    let last = memory.sequences.entry(channel.number).or_insert((block.sequence, at.mono));
+    let last = memory.sequences.entry(place).or_insert((block.sequence, at.mono));
     if last.0 != block.sequence {
         *last = (block.sequence, at.mono);
     } else if block.outcome.value().is_some() && at.mono.since(last.1) > STALLED_POLLS * device.period_ms.max(1_000) {

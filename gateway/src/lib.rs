@@ -15,11 +15,13 @@ pub mod site;
 use std::path::PathBuf;
 
 use telemetry::{Happening, HappeningKind};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use clock::Clock;
 use forward::{Content, NewEntry, Post, PostConfig, PostStatus};
+use poll::Gate;
 use poll::dtu::Dtus;
 use site::Site;
 
@@ -47,9 +49,11 @@ pub async fn run(site: Site, state: PathBuf, clock: Clock, shutdown: Cancellatio
     post.set_catalogue(site.catalogue()).await;
     post.append(vec![said(&clock, HappeningKind::Started, "gateway started")]).await;
     let dtus = Dtus::default();
+    let gate = Gate::default();
     let mut polls = JoinSet::new();
     for bus in site.buses {
-        polls.spawn(poll::run(bus, dtus.clone(), post.clone(), clock.clone(), shutdown.clone()));
+        let (_, bus) = watch::channel(bus);
+        polls.spawn(poll::run(bus, gate.clone(), dtus.clone(), post.clone(), clock.clone(), shutdown.clone()));
     }
     let mut tasks = JoinSet::new();
     let last = post.clone();

@@ -1,7 +1,9 @@
 //! Asking: one task a bus, one question at a time on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,16 +20,43 @@ pub mod link;
 pub mod plan;
 pub mod schedule;
 
-/// Polls a bus until the shutdown.
-pub async fn run(bus: Bus, dtus: Dtus, post: Post, clock: Clock, shutdown: CancellationToken) {
-    let mut link = Link::new(&bus, &dtus);
+/// Numbers of channels and the catalogue that names them change together: whoever keeps readings holds the gate
+/// for reading, whoever loads a site again holds it for writing while the new catalogue and the new buses come
+/// into force. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<RwLock<()>>);
+
+impl Gate {
+    /// Readings may be kept under the numbers in force as long as this is held.
+    pub async fn keeping(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read().await
+    }
+
+    /// Nothing is kept as long as this is held: set the catalogue, publish the buses, let go.
+    pub async fn changing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.0.write().await
+    }
+}
+
+/// Polls a bus until the shutdown. A bus published later that differs only in its channels' numbers changes
+/// nothing but the numbers, from the next reading on; any other begins anew.
+pub async fn run(mut bus: watch::Receiver<Bus>, gate: Gate, dtus: Dtus, post: Post, clock: Clock, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        serve(&mut bus, &gate, &dtus, &post, &clock, &shutdown).await;
+    }
+}
+
+/// Polls until the shutdown, or until the bus in force is another one.
+async fn serve(published: &mut watch::Receiver<Bus>, gate: &Gate, dtus: &Dtus, post: &Post, clock: &Clock, shutdown: &CancellationToken) {
+    let mut bus = published.borrow_and_update().clone();
+    let mut link = Link::new(&bus, dtus);
     let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
     let mut schedule = Schedule::new(&periods, clock.mono().0);
     let mut memories: Vec<Memory> = bus.devices.iter().map(|_| Memory::default()).collect();
     let mut troubles: Vec<Option<Failure>> = vec![None; bus.devices.len()];
     loop {
         let began = clock.mono().0;
-        let place = match schedule.next(began) {
+        let (place, answer) = match schedule.next(began) {
             Next::Wait(until) => {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
@@ -35,30 +64,45 @@ pub async fn run(bus: Bus, dtus: Dtus, post: Post, clock: Clock, shutdown: Cance
                 }
             }
             Next::Assume(place) => {
-                keep(&bus.devices[place], &Answer::Nothing, &clock, &mut memories[place], &post).await;
                 schedule.done(place, began, false, false);
-                continue;
+                (place, Answer::Nothing)
             }
-            Next::Ask(place) => place,
+            Next::Ask(place) => {
+                let device = &bus.devices[place];
+                let asked = tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    asked = ask(&mut link, device) => asked,
+                };
+                let (answer, trouble) = match asked {
+                    Ok(answer) => (answer, None),
+                    Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
+                    Err(failure) => (Answer::Nothing, Some(failure)),
+                };
+                match (&troubles[place], &trouble) {
+                    (None, Some(failure)) => {
+                        warn!(bus = %bus.name, device = %device.name, "device {} does not answer: {failure}", device.name);
+                    }
+                    (Some(_), None) => info!(bus = %bus.name, device = %device.name, "device {} answers again", device.name),
+                    _ => {}
+                }
+                troubles[place] = trouble;
+                schedule.done(place, began, true, !matches!(answer, Answer::Nothing));
+                (place, answer)
+            }
         };
-        let device = &bus.devices[place];
-        let asked = tokio::select! {
-            () = shutdown.cancelled() => return,
-            asked = ask(&mut link, device) => asked,
-        };
-        let (answer, trouble) = match asked {
-            Ok(answer) => (answer, None),
-            Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
-            Err(failure) => (Answer::Nothing, Some(failure)),
-        };
-        match (&troubles[place], &trouble) {
-            (None, Some(failure)) => warn!(bus = %bus.name, device = %device.name, "device {} does not answer: {failure}", device.name),
-            (Some(_), None) => info!(bus = %bus.name, device = %device.name, "device {} answers again", device.name),
-            _ => {}
+        let now = clock.now();
+        let keeping = gate.keeping().await;
+        if published.has_changed().unwrap_or(false) && !bus.renumber(&published.borrow_and_update()) {
+            published.mark_changed();
+            return;
         }
-        troubles[place] = trouble;
-        schedule.done(place, began, true, !matches!(answer, Answer::Nothing));
-        keep(device, &answer, &clock, &mut memories[place], &post).await;
+        let device = &bus.devices[place];
+        let entries = interpret(device, &answer, At { wall: now.wall, mono: now.mono }, &mut memories[place]);
+        let lost = post.append(entries).await;
+        drop(keeping);
+        if lost > 0 {
+            warn!(device = %device.name, lost, "the disk takes no readings and memory is full");
+        }
     }
 }
 
@@ -72,11 +116,18 @@ pub async fn ask(link: &mut Link, device: &Device) -> Result<Answer, Failure> {
     Ok(Answer::Words(words))
 }
 
-async fn keep(device: &Device, answer: &Answer, clock: &Clock, memory: &mut Memory, post: &Post) {
-    let now = clock.now();
-    let entries = interpret(device, answer, At { wall: now.wall, mono: now.mono }, memory);
-    let lost = post.append(entries).await;
-    if lost > 0 {
-        warn!(device = %device.name, lost, "the disk takes no readings and memory is full");
+impl Bus {
+    /// Takes the channel numbers of another bus. False, and nothing is taken, when it differs in anything else.
+    fn renumber(&mut self, other: &Bus) -> bool {
+        let mut renumbered = self.clone();
+        let numbers = other.devices.iter().map(|device| device.channels.iter().map(|channel| channel.number));
+        for (device, numbers) in renumbered.devices.iter_mut().zip(numbers) {
+            device.channels.iter_mut().zip(numbers).for_each(|(channel, number)| channel.number = number);
+        }
+        let same = renumbered == *other;
+        if same {
+            *self = renumbered;
+        }
+        same
     }
 }
