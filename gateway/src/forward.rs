@@ -14,7 +14,7 @@ use telemetry::{Catalogue, CatalogueHash, Happening};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 use keeper::{Ask, Keeper};
 use record::{Kept, Note};
 
@@ -126,6 +126,8 @@ pub struct Post {
     boot: u64,
     lost: Arc<std::sync::atomic::AtomicU64>,
     in_force: watch::Sender<CatalogueHash>,
+    keeper_promise: Promise,
+    carrier_promise: Promise,
 }
 
 impl Post {
@@ -139,6 +141,7 @@ impl Post {
         let (in_force, catalogue) = watch::channel(CatalogueHash(0));
         let status = Arc::new(Mutex::new(PostStatus::default()));
         let catalogues = config.spool.join("catalogues");
+        let (keeper_promise, carrier_promise) = (Promise::default(), Promise::default());
         let keeper = Keeper {
             directory: config.spool.join("log"),
             capacity_bytes: config.capacity_bytes,
@@ -148,9 +151,18 @@ impl Post {
             asks: asked,
             report,
             runtime: tokio::runtime::Handle::current(),
+            promise: keeper_promise.clone(),
         };
         let thread = tokio::task::spawn_blocking(move || keeper.run());
-        let carrier = carrier::Carrier::new(config, clock.clone(), asks.clone(), status.clone(), catalogue, catalogues.clone());
+        let carrier = carrier::Carrier::new(
+            config,
+            clock.clone(),
+            asks.clone(),
+            status.clone(),
+            catalogue,
+            catalogues.clone(),
+            carrier_promise.clone(),
+        );
         let boot = clock.boot();
         let stop = asks.clone();
         tokio::spawn(async move {
@@ -159,7 +171,7 @@ impl Post {
             let _ = thread.await;
             let _ = done.send(true);
         });
-        Post { asks, status, stopped, catalogues, boot, lost: Arc::default(), in_force }
+        Post { asks, status, stopped, catalogues, boot, lost: Arc::default(), in_force, keeper_promise, carrier_promise }
     }
 
     /// Hands entries in, in order. Waits up to two seconds when memory is full (the disk is too slow); what
@@ -198,6 +210,11 @@ impl Post {
             let _ = self.asks.send(Ask::Append(parts.collect())).await;
         }
         let _ = self.in_force.send(hash);
+    }
+
+    /// The promises of its thread and its task: kept as long as they move.
+    pub fn promises(&self) -> [(&'static str, Promise); 2] {
+        [("keeper", self.keeper_promise.clone()), ("carrier", self.carrier_promise.clone())]
     }
 
     /// How it stands now.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use measurement::MonotonicMs;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -11,6 +12,7 @@ use crate::clock::Clock;
 use crate::forward::Post;
 use crate::interpret::{Answer, At, Memory, interpret};
 use crate::site::{Bus, Device};
+use crate::status::board::BusBoard;
 use dtu::Dtus;
 use link::{Failure, Link};
 use schedule::{Next, Schedule};
@@ -40,14 +42,30 @@ impl Gate {
 
 /// Polls a bus until the shutdown. A bus published later that differs only in its channels' numbers changes
 /// nothing but the numbers, from the next reading on; any other begins anew.
-pub async fn run(mut bus: watch::Receiver<Bus>, gate: Gate, dtus: Dtus, post: Post, clock: Clock, shutdown: CancellationToken) {
+pub async fn run(
+    mut bus: watch::Receiver<Bus>,
+    gate: Gate,
+    dtus: Dtus,
+    post: Post,
+    board: BusBoard,
+    clock: Clock,
+    shutdown: CancellationToken,
+) {
     while !shutdown.is_cancelled() {
-        serve(&mut bus, &gate, &dtus, &post, &clock, &shutdown).await;
+        serve(&mut bus, &gate, &dtus, &post, &board, &clock, &shutdown).await;
     }
 }
 
 /// Polls until the shutdown, or until the bus in force is another one.
-async fn serve(published: &mut watch::Receiver<Bus>, gate: &Gate, dtus: &Dtus, post: &Post, clock: &Clock, shutdown: &CancellationToken) {
+async fn serve(
+    published: &mut watch::Receiver<Bus>,
+    gate: &Gate,
+    dtus: &Dtus,
+    post: &Post,
+    board: &BusBoard,
+    clock: &Clock,
+    shutdown: &CancellationToken,
+) {
     let mut bus = published.borrow_and_update().clone();
     let mut link = Link::new(&bus, dtus);
     let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
@@ -58,6 +76,7 @@ async fn serve(published: &mut watch::Receiver<Bus>, gate: &Gate, dtus: &Dtus, p
         let began = clock.mono().0;
         let (place, answer) = match schedule.next(began) {
             Next::Wait(until) => {
+                board.rests(until, MonotonicMs(began));
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(began).max(1))) => continue,
@@ -69,6 +88,7 @@ async fn serve(published: &mut watch::Receiver<Bus>, gate: &Gate, dtus: &Dtus, p
             }
             Next::Ask(place) => {
                 let device = &bus.devices[place];
+                board.asks(MonotonicMs(began));
                 let asked = tokio::select! {
                     () = shutdown.cancelled() => return,
                     asked = ask(&mut link, device) => asked,
@@ -78,6 +98,10 @@ async fn serve(published: &mut watch::Receiver<Bus>, gate: &Gate, dtus: &Dtus, p
                     Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
                     Err(failure) => (Answer::Nothing, Some(failure)),
                 };
+                match &trouble {
+                    None => board.answered(place, MonotonicMs(began), clock.now()),
+                    Some(failure) => board.failed(place, failure),
+                }
                 match (&troubles[place], &trouble) {
                     (None, Some(failure)) => {
                         warn!(bus = %bus.name, device = %device.name, "device {} does not answer: {failure}", device.name);
@@ -118,7 +142,7 @@ pub async fn ask(link: &mut Link, device: &Device) -> Result<Answer, Failure> {
 
 impl Bus {
     /// Takes the channel numbers of another bus. False, and nothing is taken, when it differs in anything else.
-    fn renumber(&mut self, other: &Bus) -> bool {
+    pub(crate) fn renumber(&mut self, other: &Bus) -> bool {
         let mut renumbered = self.clone();
         let numbers = other.devices.iter().map(|device| device.channels.iter().map(|channel| channel.number));
         for (device, numbers) in renumbered.devices.iter_mut().zip(numbers) {

@@ -19,7 +19,7 @@ use super::machine::{Machine, Wanted};
 use super::mqtt::{Connection, News};
 use super::record::{Kept, Note};
 use super::{PostConfig, PostStatus};
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 
 /// Heartbeat.
 const STATUS_EVERY_MS: u64 = 5_000;
@@ -30,6 +30,9 @@ const FIRST_RETRY_MS: u64 = 500;
 const LAST_RETRY_MS: u64 = 30_000;
 /// The same catalogue is not sent more often than this.
 const CATALOGUE_EVERY_MS: u64 = 5_000;
+
+/// A turn of the task waits for the keeper's disk at most; after this it hangs.
+const MOVES_WITHIN_MS: u64 = 60_000;
 
 /// Everything the task owns.
 pub struct Carrier {
@@ -50,6 +53,8 @@ pub struct Carrier {
     transit_ms: Option<u32>,
     catalogue_sent: Option<(u64, MonotonicMs)>,
     renewed_epoch: Option<u64>,
+    /// Kept as long as the task moves.
+    promise: Promise,
 }
 
 impl Carrier {
@@ -60,6 +65,7 @@ impl Carrier {
         status: Arc<Mutex<PostStatus>>,
         catalogue: watch::Receiver<CatalogueHash>,
         catalogues: PathBuf,
+        promise: Promise,
     ) -> Carrier {
         Carrier {
             config,
@@ -78,6 +84,7 @@ impl Carrier {
             transit_ms: None,
             catalogue_sent: None,
             renewed_epoch: None,
+            promise,
         }
     }
 
@@ -87,6 +94,7 @@ impl Carrier {
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            self.promise.until(MonotonicMs(self.clock.mono().0 + MOVES_WITHIN_MS));
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -101,6 +109,7 @@ impl Carrier {
             self.publish_status();
         }
         self.say_goodbye().await;
+        self.promise.release();
     }
 
     fn stored(&mut self, standing: Standing) {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use measurement::MonotonicMs;
 use spool::{AppendError, Class, Config, DirDisk, Opened, RangeSet, Record, Spool};
 use telemetry::{Gap, GapCause};
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::record::{Kept, Note};
 use super::thin::{Thinning, gap};
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 
 /// Entries kept in memory while the disk refuses them; beyond this they are counted as lost.
 const MOST_WAITING: usize = 65_536;
@@ -19,6 +20,11 @@ const MOST_WAITING: usize = 65_536;
 const REOPEN_MS: u64 = 1_000;
 /// Acknowledged records stay so long while space allows, for a collector that is restored from a backup.
 const KEEP_ACKNOWLEDGED_MS: i64 = 72 * 3_600_000;
+
+/// The keeper looks up so often although nobody asks.
+const IDLE_MS: u64 = 5_000;
+/// A disk may be this slow before the keeper counts as hanging.
+const SLOW_DISK_MS: u64 = 60_000;
 
 /// What the keeper is asked.
 #[derive(Debug)]
@@ -75,6 +81,8 @@ pub struct Keeper {
     pub asks: mpsc::Receiver<Ask>,
     pub report: mpsc::UnboundedSender<Standing>,
     pub runtime: tokio::runtime::Handle,
+    /// Kept as long as the thread moves.
+    pub promise: Promise,
 }
 
 struct State {
@@ -114,8 +122,9 @@ impl Keeper {
         let mut commit_due: Option<u64> = None;
         loop {
             let now = self.clock.mono().0;
-            let until = [commit_due, state.spool.is_none().then_some(state.retry_at), Some(now + 5_000)].into_iter().flatten().min();
+            let until = [commit_due, state.spool.is_none().then_some(state.retry_at), Some(now + IDLE_MS)].into_iter().flatten().min();
             let wait = std::time::Duration::from_millis(until.unwrap_or(now).saturating_sub(now));
+            self.promise.until(MonotonicMs(now + IDLE_MS + SLOW_DISK_MS));
             let asked = self.runtime.block_on(async { tokio::time::timeout(wait, self.asks.recv()).await });
             let mut urgent = false;
             let mut ended = false;
@@ -145,6 +154,7 @@ impl Keeper {
                 commit_due = None;
             }
             if ended {
+                self.promise.release();
                 return;
             }
         }

@@ -7,34 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use measurement::MonotonicMs;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, Promise};
 use crate::site::{Bus, Site};
-
-/// What a task writes when it works: by when it will have moved again. A task that breaks its promise hangs.
-#[derive(Debug, Clone, Default)]
-pub struct Promise {
-    due: Arc<AtomicU64>,
-}
-
-impl Promise {
-    /// The task will have moved again by then (monotonic ms).
-    pub fn until(&self, due: MonotonicMs) {
-        self.due.store(due.0, Ordering::Relaxed);
-    }
-
-    /// Nothing is promised any more: the task has ended as it should.
-    pub fn is_released(&self) {
-        self.due.store(u64::MAX, Ordering::Relaxed);
-    }
-
-    /// How long the promise has been broken, ms; 0 while it is kept.
-    pub fn overdue_ms(&self, now: MonotonicMs) -> u64 {
-        match self.due.load(Ordering::Relaxed) {
-            0 => 0,
-            due => now.0.saturating_sub(due),
-        }
-    }
-}
 
 /// One device as its bus's task last saw it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -81,11 +55,23 @@ pub struct BusBoard {
     promise: Promise,
     /// Longer than this one poll of a device never takes, ms.
     poll_most_ms: u64,
+    totals: Arc<Totals>,
+}
+
+/// Polls of all buses since the program started, those of buses that are gone among them.
+#[derive(Debug, Default)]
+struct Totals {
+    asked: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl BusBoard {
     /// A board for this bus, on which nothing has been asked yet.
     pub fn new(bus: &Bus) -> BusBoard {
+        BusBoard::counting(bus, Arc::default())
+    }
+
+    fn counting(bus: &Bus, totals: Arc<Totals>) -> BusBoard {
         let devices = bus.devices.iter().map(|device| DeviceStanding {
             name: device.name.clone(),
             profile: device.profile.id.clone(),
@@ -96,7 +82,7 @@ impl BusBoard {
         let pause_ms = u64::try_from(bus.workarounds.pause_after_connect.as_millis()).unwrap_or(0);
         // A poll is a few requests; each may wait for its answer, and once for a late one, which takes four timeouts.
         let poll_most_ms = 30_000 + pause_ms + 20 * bus.timeout_ms;
-        BusBoard { standing: Arc::new(Mutex::new(standing)), promise: Promise::default(), poll_most_ms }
+        BusBoard { standing: Arc::new(Mutex::new(standing)), promise: Promise::default(), poll_most_ms, totals }
     }
 
     /// Nothing is due on this bus before then.
@@ -111,6 +97,7 @@ impl BusBoard {
 
     /// The device at this place was asked at `began` and gave registers.
     pub fn answered(&self, place: usize, began: MonotonicMs, now: Moment) {
+        self.totals.asked.fetch_add(1, Ordering::Relaxed);
         if let Some(device) = self.lock().devices.get_mut(place) {
             device.asked += 1;
             device.answered = Some(now);
@@ -121,6 +108,8 @@ impl BusBoard {
 
     /// The device at this place was asked and gave none.
     pub fn failed(&self, place: usize, why: &dyn std::fmt::Display) {
+        self.totals.asked.fetch_add(1, Ordering::Relaxed);
+        self.totals.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(device) = self.lock().devices.get_mut(place) {
             device.asked += 1;
             device.failed += 1;
@@ -136,18 +125,27 @@ impl BusBoard {
 /// What is known of the site file at work.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SiteStanding {
+    /// Our name to the collector.
+    pub gateway: String,
+    /// The site's, for people.
+    pub name: String,
+    /// True when all of it is simulated.
+    pub simulated: bool,
+    /// Where we deliver.
+    pub broker: String,
     /// When the one at work was loaded.
     pub loaded: Option<Moment>,
     /// Why a newer one was refused, in one sentence; `None` when the one at work is the newest.
     pub refused: Option<String>,
-    /// What the site file says and only a restart brings in.
-    pub waits_for_restart: Vec<String>,
+    /// What the newest says and only a restart brings in.
+    pub waits_for_restart: Vec<&'static str>,
 }
 
 /// The board.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     inner: Arc<Mutex<Inner>>,
+    totals: Arc<Totals>,
 }
 
 #[derive(Debug, Default)]
@@ -162,7 +160,7 @@ struct Inner {
 impl Board {
     /// The part of a bus whose task starts now. Counts of an earlier bus of this name are forgotten.
     pub fn bus(&self, bus: &Bus) -> BusBoard {
-        let board = BusBoard::new(bus);
+        let board = BusBoard::counting(bus, self.totals.clone());
         self.lock().buses.insert(bus.name.clone(), board.clone());
         board
     }
@@ -173,8 +171,15 @@ impl Board {
         inner.order = site.buses.iter().map(|bus| bus.name.clone()).collect();
         let order = inner.order.clone();
         inner.buses.retain(|name, _| order.contains(name));
-        inner.site.loaded = Some(now);
-        inner.site.refused = None;
+        inner.site = SiteStanding {
+            gateway: site.gateway.to_string(),
+            name: site.name.clone(),
+            simulated: site.simulated,
+            broker: site.broker.url.clone(),
+            loaded: Some(now),
+            refused: None,
+            waits_for_restart: std::mem::take(&mut inner.site.waits_for_restart),
+        };
     }
 
     /// A newer site file was refused.
@@ -183,19 +188,26 @@ impl Board {
     }
 
     /// What only a restart brings in.
-    pub fn waits_for_restart(&self, what: Vec<String>) {
+    pub fn waits_for_restart(&self, what: Vec<&'static str>) {
         self.lock().site.waits_for_restart = what;
     }
 
-    /// The promise of a task that is no bus's.
-    pub fn task(&self, name: &str) -> Promise {
-        self.lock().tasks.entry(name.to_owned()).or_default().clone()
+    /// A task that is no bus's, and its promise.
+    pub fn task(&self, name: &'static str, promise: Promise) {
+        self.lock().tasks.insert(name.to_owned(), promise);
     }
 
     /// The buses, in the order of the site file.
     pub fn buses(&self) -> Vec<BusStanding> {
         let inner = self.lock();
         inner.order.iter().filter_map(|name| inner.buses.get(name)).map(|bus| bus.lock().clone()).collect()
+    }
+
+    /// Polls asked on all buses since the program started, and those of them that brought no registers.
+    pub fn polls(&self) -> (u64, u64) {
+        // Failures first: a poll that comes between the two never makes more failures than polls.
+        let failed = self.totals.failed.load(Ordering::Relaxed);
+        (self.totals.asked.load(Ordering::Relaxed).max(failed), failed)
     }
 
     /// The site file.
@@ -249,7 +261,8 @@ mod tests {
     fn a_task_that_breaks_its_promise_hangs_and_one_that_rests_does_not() {
         let board = Board::default();
         let line = board.bus(&bus());
-        let keeper = board.task("keeper");
+        let keeper = Promise::default();
+        board.task("keeper", keeper.clone());
         assert_eq!(board.hanging(MonotonicMs(1_000_000), 0), [], "who has promised nothing yet does not hang");
         line.rests(3_600_000, MonotonicMs(0));
         keeper.until(MonotonicMs(5_000));
