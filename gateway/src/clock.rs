@@ -35,6 +35,7 @@ pub struct Clock {
 
 enum Source {
     System { boot: u64, vouched: bool, steps: Mutex<StepWatch> },
+    Runtime { boot: u64, wall: Timestamp, began: tokio::time::Instant },
     Manual { boot: u64, wall_ms: AtomicI64, mono_ms: AtomicU64, quality: Mutex<ClockQuality> },
 }
 
@@ -51,10 +52,17 @@ impl Clock {
         Clock { source: Arc::new(Source::Manual { boot, wall_ms: AtomicI64::new(wall.0), mono_ms: AtomicU64::new(1_000), quality }) }
     }
 
+    /// A clock that goes with the async runtime's own, which tests pause; for tests and simulations.
+    #[expect(clippy::disallowed_methods, reason = "this is the file that asks the time")]
+    pub fn of_runtime(boot: u64, wall: Timestamp) -> Clock {
+        Clock { source: Arc::new(Source::Runtime { boot, wall, began: tokio::time::Instant::now() }) }
+    }
+
     /// Wall clock.
     pub fn wall(&self) -> Timestamp {
         match &*self.source {
             Source::System { .. } => system_wall(),
+            Source::Runtime { wall, .. } => wall.plus_ms(i64::try_from(self.mono().0).unwrap_or(i64::MAX)),
             Source::Manual { wall_ms, .. } => Timestamp(wall_ms.load(Ordering::SeqCst)),
         }
     }
@@ -63,6 +71,7 @@ impl Clock {
     pub fn mono(&self) -> MonotonicMs {
         match &*self.source {
             Source::System { .. } => system_mono(),
+            Source::Runtime { began, .. } => MonotonicMs(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
             Source::Manual { mono_ms, .. } => MonotonicMs(mono_ms.load(Ordering::SeqCst)),
         }
     }
@@ -75,7 +84,7 @@ impl Clock {
     /// Names this boot; monotonic times of different boots cannot be compared.
     pub fn boot(&self) -> u64 {
         match &*self.source {
-            Source::System { boot, .. } | Source::Manual { boot, .. } => *boot,
+            Source::System { boot, .. } | Source::Runtime { boot, .. } | Source::Manual { boot, .. } => *boot,
         }
     }
 
@@ -85,6 +94,7 @@ impl Clock {
             Source::System { vouched, .. } => {
                 judge(self.wall(), *vouched || kernel_offset_ms().is_some() || Path::new(TIMESYNC_MARK).exists())
             }
+            Source::Runtime { .. } => ClockQuality::Synchronised,
             Source::Manual { quality, .. } => *quality.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
@@ -93,7 +103,7 @@ impl Clock {
     pub fn offset_ms(&self) -> Option<f64> {
         match &*self.source {
             Source::System { .. } => kernel_offset_ms(),
-            Source::Manual { .. } => (self.quality() == ClockQuality::Synchronised).then_some(0.0),
+            Source::Runtime { .. } | Source::Manual { .. } => (self.quality() == ClockQuality::Synchronised).then_some(0.0),
         }
     }
 
@@ -101,7 +111,7 @@ impl Clock {
     pub fn stepped(&self) -> Option<i64> {
         match &*self.source {
             Source::System { steps, .. } => steps.lock().unwrap_or_else(PoisonError::into_inner).observe(self.now()),
-            Source::Manual { .. } => None,
+            Source::Runtime { .. } | Source::Manual { .. } => None,
         }
     }
 

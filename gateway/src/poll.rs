@@ -1,44 +1,33 @@
 //! Asking: one task a bus, one question at a time on it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use measurement::MonotonicMs;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
+use measurement::{Fault, MonotonicMs};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::forward::Post;
-use crate::interpret::{Answer, At, Memory, interpret};
+use crate::device::Block;
+use crate::forward::{NewEntry, Post};
+use crate::interpret::{Answer, At, Memory, interpret, unconfirmed};
 use crate::site::{Bus, Device};
 use crate::status::board::BusBoard;
 use dtu::Dtus;
+pub use keep::Gate;
+use keep::Parcel;
 use link::{Failure, Link};
+use plan::Plan;
 use schedule::{Next, Schedule};
 
 pub mod dtu;
+mod keep;
 pub mod link;
 pub mod plan;
 pub mod schedule;
 
-/// Numbers of channels and the catalogue that names them change together: whoever keeps readings holds the gate
-/// for reading, whoever loads a site again holds it for writing while the new catalogue and the new buses come
-/// into force. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<RwLock<()>>);
-
-impl Gate {
-    /// Readings may be kept under the numbers in force as long as this is held.
-    pub async fn keeping(&self) -> RwLockReadGuard<'_, ()> {
-        self.0.read().await
-    }
-
-    /// Nothing is kept as long as this is held: set the catalogue, publish the buses, let go.
-    pub async fn changing(&self) -> RwLockWriteGuard<'_, ()> {
-        self.0.write().await
-    }
-}
+/// A device whose readings contradict each other is asked again at once so often and no more: the others wait.
+const MOST_AGAIN: usize = 2;
 
 /// Polls a bus until the shutdown. A bus published later that differs only in its channels' numbers changes
 /// nothing but the numbers, from the next reading on; any other begins anew.
@@ -51,91 +40,225 @@ pub async fn run(
     clock: Clock,
     shutdown: CancellationToken,
 ) {
+    let (parcels, waiting) = mpsc::channel(keep::MOST_WAITING);
+    let name = bus.borrow().name.clone();
+    let keeping = tokio::spawn(keep::keep(waiting, name, post));
     while !shutdown.is_cancelled() {
-        serve(&mut bus, &gate, &dtus, &post, &board, &clock, &shutdown).await;
+        let link = Link::new(&bus.borrow(), &dtus);
+        board.line(link.counters());
+        Round::new(&mut bus, link, &gate, &parcels, &board, &clock, &shutdown).serve().await;
+    }
+    drop(parcels);
+    let _ = keeping.await;
+}
+
+/// A bus that is being polled.
+struct Round<'a> {
+    bus: Bus,
+    link: Link,
+    schedule: Schedule,
+    plan: Plan,
+    /// By the device's place on the bus, as all below.
+    questions: Vec<Vec<Block>>,
+    memories: Vec<Memory>,
+    troubles: Vec<Option<Failure>>,
+    /// Who is near a limit, and who is silent: what the pace of the others depends on.
+    near: Vec<bool>,
+    silent: Vec<bool>,
+    published: &'a mut watch::Receiver<Bus>,
+    gate: &'a Gate,
+    parcels: &'a mpsc::Sender<Parcel>,
+    board: &'a BusBoard,
+    clock: &'a Clock,
+    shutdown: &'a CancellationToken,
+}
+
+/// Why a bus is no longer polled as it was.
+enum Ended {
+    Shutdown,
+    AnotherBus,
+}
+
+impl<'a> Round<'a> {
+    fn new(
+        published: &'a mut watch::Receiver<Bus>,
+        link: Link,
+        gate: &'a Gate,
+        parcels: &'a mpsc::Sender<Parcel>,
+        board: &'a BusBoard,
+        clock: &'a Clock,
+        shutdown: &'a CancellationToken,
+    ) -> Round<'a> {
+        let bus = published.borrow_and_update().clone();
+        let now = clock.mono().0;
+        let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
+        let count = periods.len();
+        Round {
+            schedule: if bus.flat_out { Schedule::flat_out(&periods, now) } else { Schedule::new(&periods, now) },
+            plan: Plan::of(&bus),
+            questions: bus.devices.iter().map(questions).collect(),
+            memories: bus.devices.iter().map(|_| Memory::default()).collect(),
+            troubles: vec![None; count],
+            near: vec![false; count],
+            silent: vec![false; count],
+            bus,
+            link,
+            published,
+            gate,
+            parcels,
+            board,
+            clock,
+            shutdown,
+        }
+    }
+
+    /// Polls until the shutdown, or until the bus in force is another one.
+    async fn serve(mut self) {
+        loop {
+            let now = self.clock.mono().0;
+            let turn = match self.schedule.next(now) {
+                Next::Wait(until) => {
+                    self.board.rests(until, MonotonicMs(now));
+                    self.wait(until.saturating_sub(now).max(1)).await
+                }
+                Next::Assume(place) => {
+                    self.schedule.done(place, now, false, false);
+                    self.understand(place, &Answer::Nothing).await
+                }
+                Next::Ask(place) => self.turn(place, now).await,
+            };
+            if turn.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn wait(&mut self, ms: u64) -> Result<(), Ended> {
+        let changed = async {
+            // When nobody can publish any more, only the time is left to wait for.
+            if self.published.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
+            () = tokio::time::sleep(Duration::from_millis(ms)) => return Ok(()),
+            () = changed => {}
+        }
+        self.published.mark_changed();
+        let _keeping = self.gate.keeping().await;
+        self.renumber()
+    }
+
+    /// Asks a device, and at once again while what it says must be confirmed.
+    async fn turn(&mut self, place: usize, began: u64) -> Result<(), Ended> {
+        let answer = self.ask(place).await?;
+        self.schedule.done(place, began, true, !matches!(answer, Answer::Nothing));
+        self.understand(place, &answer).await?;
+        for _ in 0..MOST_AGAIN {
+            if !self.memories[place].wants_again() {
+                break;
+            }
+            match self.ask(place).await? {
+                answer @ Answer::Words(_) => self.understand(place, &answer).await?,
+                Answer::Refused(_) => self.leave_unconfirmed(place, Fault::DeviceRefused).await?,
+                Answer::Nothing => self.leave_unconfirmed(place, Fault::NoCommunication).await?,
+            }
+        }
+        if self.memories[place].wants_again() {
+            self.leave_unconfirmed(place, Fault::Corrupt).await?;
+        }
+        self.keep_pace(place);
+        Ok(())
+    }
+
+    async fn ask(&mut self, place: usize) -> Result<Answer, Ended> {
+        let device = &self.bus.devices[place];
+        let began = self.clock.mono();
+        self.board.asks(began);
+        let asked = tokio::select! {
+            () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
+            asked = ask_for(&mut self.link, device.unit, &self.questions[place]) => asked,
+        };
+        match &asked {
+            Ok(_) => self.board.answered(place, began, self.clock.now()),
+            Err(failure) => self.board.failed(place, failure),
+        }
+        let (answer, trouble) = match asked {
+            Ok(answer) => (answer, None),
+            Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
+            Err(failure) => (Answer::Nothing, Some(failure)),
+        };
+        match (&self.troubles[place], &trouble) {
+            (None, Some(failure)) => {
+                warn!(bus = %self.bus.name, device = %device.name, "device {} does not answer: {failure}", device.name);
+            }
+            (Some(_), None) => info!(bus = %self.bus.name, device = %device.name, "device {} answers again", device.name),
+            _ => {}
+        }
+        self.troubles[place] = trouble;
+        Ok(answer)
+    }
+
+    async fn understand(&mut self, place: usize, answer: &Answer) -> Result<(), Ended> {
+        self.kept(place, |device, at, memory| interpret(device, answer, at, memory)).await
+    }
+
+    async fn leave_unconfirmed(&mut self, place: usize, why: Fault) -> Result<(), Ended> {
+        self.kept(place, |device, at, memory| unconfirmed(device, why, at, memory)).await
+    }
+
+    /// Hands on what is made of an answer, under the numbers in force.
+    async fn kept(&mut self, place: usize, make: impl FnOnce(&Device, At, &mut Memory) -> Vec<NewEntry>) -> Result<(), Ended> {
+        let now = self.clock.now();
+        let keeping = self.gate.keeping().await;
+        self.renumber()?;
+        let entries = make(&self.bus.devices[place], At { wall: now.wall, mono: now.mono }, &mut self.memories[place]);
+        if !entries.is_empty() {
+            // The other end lives until this one is dropped.
+            let _ = self.parcels.send(Parcel { entries, keeping }).await;
+        }
+        Ok(())
+    }
+
+    /// Takes up the numbers in force. To be called with the gate held.
+    fn renumber(&mut self) -> Result<(), Ended> {
+        if !self.published.has_changed().unwrap_or(false) || self.bus.renumber(&self.published.borrow_and_update()) {
+            return Ok(());
+        }
+        Err(Ended::AnotherBus)
+    }
+
+    /// Near a limit a device is asked more often, where the wire has room.
+    fn keep_pace(&mut self, place: usize) {
+        let (near, silent) = (self.memories[place].is_near_a_limit(), self.schedule.is_silent(place));
+        if (near, silent) == (self.near[place], self.silent[place]) {
+            return;
+        }
+        (self.near[place], self.silent[place]) = (near, silent);
+        if self.bus.flat_out {
+            return;
+        }
+        let paces = self.plan.paces(&self.near, &self.silent);
+        paces.into_iter().enumerate().for_each(|(place, pace)| self.schedule.hurry(place, pace));
     }
 }
 
-/// Polls until the shutdown, or until the bus in force is another one.
-async fn serve(
-    published: &mut watch::Receiver<Bus>,
-    gate: &Gate,
-    dtus: &Dtus,
-    post: &Post,
-    board: &BusBoard,
-    clock: &Clock,
-    shutdown: &CancellationToken,
-) {
-    let mut bus = published.borrow_and_update().clone();
-    let mut link = Link::new(&bus, dtus);
-    let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
-    let mut schedule = Schedule::new(&periods, clock.mono().0);
-    let mut memories: Vec<Memory> = bus.devices.iter().map(|_| Memory::default()).collect();
-    let mut troubles: Vec<Option<Failure>> = vec![None; bus.devices.len()];
-    loop {
-        let began = clock.mono().0;
-        let (place, answer) = match schedule.next(began) {
-            Next::Wait(until) => {
-                board.rests(until, MonotonicMs(began));
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(began).max(1))) => continue,
-                }
-            }
-            Next::Assume(place) => {
-                schedule.done(place, began, false, false);
-                (place, Answer::Nothing)
-            }
-            Next::Ask(place) => {
-                let device = &bus.devices[place];
-                board.asks(MonotonicMs(began));
-                let asked = tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    asked = ask(&mut link, device) => asked,
-                };
-                let (answer, trouble) = match asked {
-                    Ok(answer) => (answer, None),
-                    Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
-                    Err(failure) => (Answer::Nothing, Some(failure)),
-                };
-                match &trouble {
-                    None => board.answered(place, MonotonicMs(began), clock.now()),
-                    Some(failure) => board.failed(place, failure),
-                }
-                match (&troubles[place], &trouble) {
-                    (None, Some(failure)) => {
-                        warn!(bus = %bus.name, device = %device.name, "device {} does not answer: {failure}", device.name);
-                    }
-                    (Some(_), None) => info!(bus = %bus.name, device = %device.name, "device {} answers again", device.name),
-                    _ => {}
-                }
-                troubles[place] = trouble;
-                schedule.done(place, began, true, !matches!(answer, Answer::Nothing));
-                (place, answer)
-            }
-        };
-        let now = clock.now();
-        let keeping = gate.keeping().await;
-        if published.has_changed().unwrap_or(false) && !bus.renumber(&published.borrow_and_update()) {
-            published.mark_changed();
-            return;
-        }
-        let device = &bus.devices[place];
-        let entries = interpret(device, &answer, At { wall: now.wall, mono: now.mono }, &mut memories[place]);
-        let lost = post.append(entries).await;
-        drop(keeping);
-        if lost > 0 {
-            warn!(device = %device.name, lost, "the disk takes no readings and memory is full");
-        }
-    }
+/// What must be asked for all that a device's channels need.
+fn questions(device: &Device) -> Vec<Block> {
+    let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
+    device.profile.blocks(&keys)
 }
 
 /// Asks a device for everything its channels need.
 pub async fn ask(link: &mut Link, device: &Device) -> Result<Answer, Failure> {
-    let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
-    let mut words = Vec::new();
-    for block in device.profile.blocks(&keys) {
-        words.push((block, link.read(device.unit, block).await?));
+    ask_for(link, device.unit, &questions(device)).await
+}
+
+async fn ask_for(link: &mut Link, unit: u8, blocks: &[Block]) -> Result<Answer, Failure> {
+    let mut words = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        words.push((*block, link.read(unit, *block).await?));
     }
     Ok(Answer::Words(words))
 }

@@ -1,6 +1,6 @@
 //! From words to a value: which registers must be asked for, and what their words say. Pure.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use measurement::{Fault, Outcome, Unit};
 
@@ -19,18 +19,31 @@ pub struct Block {
 
 /// What was read, by function and address. A coil or an input is a word of 0 or 1.
 #[derive(Debug, Clone, Default)]
-pub struct Words(BTreeMap<(u8, u16), u16>);
+pub struct Words {
+    /// Function, first address, and where its words lie in `all`: few, because a device is asked few questions.
+    spans: Vec<(u8, u16, Range<usize>)>,
+    all: Vec<u16>,
+}
 
 impl Words {
     /// Adds a block's words.
     pub fn add(&mut self, block: Block, words: &[u16]) {
-        for (place, word) in words.iter().enumerate().take(usize::from(block.count)) {
-            self.0.insert((block.function, block.address.wrapping_add(place as u16)), *word);
-        }
+        let begin = self.all.len();
+        self.all.extend(words.iter().take(usize::from(block.count)));
+        self.spans.push((block.function, block.address, begin..self.all.len()));
+    }
+
+    /// Forgets everything but its room.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.all.clear();
     }
 
     fn get(&self, function: u8, address: u16) -> Option<u16> {
-        self.0.get(&(function, address)).copied()
+        self.spans.iter().rev().filter(|span| span.0 == function).find_map(|(_, first, place)| {
+            let words = self.all.get(place.clone())?;
+            words.get(usize::from(address.wrapping_sub(*first))).copied()
+        })
     }
 }
 

@@ -9,6 +9,11 @@ use super::link::Stream;
 pub struct Dtus;
 
 impl Dtus {
+    /// What the DTU of this registration sends of its own accord, at any time between frames.
+    pub fn interjections(&self, registration: &[u8]) -> Vec<Vec<u8>> {
+        vec![registration.to_vec()]
+    }
+
     /// The line of the DTU that sent this registration packet.
     pub async fn line(&self, registration: &[u8]) -> io::Result<Box<dyn Stream>> {
         let id = String::from_utf8_lossy(registration).into_owned();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use measurement::MonotonicMs;
 
 use crate::clock::{Moment, Promise};
+use crate::poll::link::{LineCounters, LineSnapshot};
 use crate::site::{Bus, Site};
 
 /// One device as its bus's task last saw it.
@@ -37,6 +38,8 @@ pub struct BusStanding {
     pub name: String,
     /// How it is reached.
     pub road: String,
+    /// What its line has gone through; `None` until its task has begun.
+    pub line: Option<LineSnapshot>,
     /// Its devices, as in the site file.
     pub devices: Vec<DeviceStanding>,
 }
@@ -52,6 +55,7 @@ impl BusStanding {
 #[derive(Debug, Clone, Default)]
 pub struct BusBoard {
     standing: Arc<Mutex<BusStanding>>,
+    line: Arc<Mutex<Option<Arc<LineCounters>>>>,
     promise: Promise,
     /// Longer than this one poll of a device never takes, ms.
     poll_most_ms: u64,
@@ -78,11 +82,22 @@ impl BusBoard {
             unit: device.unit,
             ..DeviceStanding::default()
         });
-        let standing = BusStanding { name: bus.name.clone(), road: bus.road.to_string(), devices: devices.collect() };
+        let standing = BusStanding { name: bus.name.clone(), road: bus.road.to_string(), line: None, devices: devices.collect() };
         let pause_ms = u64::try_from(bus.workarounds.pause_after_connect.as_millis()).unwrap_or(0);
         // A poll is a few requests; each may wait for its answer, and once for a late one, which takes four timeouts.
         let poll_most_ms = 30_000 + pause_ms + 20 * bus.timeout_ms;
-        BusBoard { standing: Arc::new(Mutex::new(standing)), promise: Promise::default(), poll_most_ms, totals }
+        BusBoard { standing: Arc::new(Mutex::new(standing)), line: Arc::default(), promise: Promise::default(), poll_most_ms, totals }
+    }
+
+    /// The bus's line counts here from now on.
+    pub fn line(&self, counters: Arc<LineCounters>) {
+        *self.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(counters);
+    }
+
+    /// How the bus stands now.
+    pub fn standing(&self) -> BusStanding {
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|counters| counters.snapshot());
+        BusStanding { line, ..self.lock().clone() }
     }
 
     /// Nothing is due on this bus before then.
@@ -200,7 +215,7 @@ impl Board {
     /// The buses, in the order of the site file.
     pub fn buses(&self) -> Vec<BusStanding> {
         let inner = self.lock();
-        inner.order.iter().filter_map(|name| inner.buses.get(name)).map(|bus| bus.lock().clone()).collect()
+        inner.order.iter().filter_map(|name| inner.buses.get(name)).map(BusBoard::standing).collect()
     }
 
     /// Polls asked on all buses since the program started, and those of them that brought no registers.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use telemetry::ClockQuality;
 
 use super::snapshot::Snapshot;
+use crate::poll::link::LineSnapshot;
 
 /// The text.
 pub fn metrics(seen: &Snapshot) -> String {
@@ -32,6 +33,15 @@ pub fn metrics(seen: &Snapshot) -> String {
     let ages = devices().map(|(labels, device)| (labels, device.answered.map(|at| seconds(seen.now.mono.since(at.mono)))));
     text.family("davy_last_answer_age_seconds", "gauge", "Time since the device last answered.", ages);
 
+    let lines = || seen.buses.iter().filter_map(|bus| Some((format!("{{bus=\"{}\"}}", escaped(&bus.name)), bus.line.as_ref()?)));
+    for (name, help, count) in LINE_COUNTERS {
+        text.family(name, "counter", help, lines().map(|(labels, line)| (labels, Some(count(line) as f64))));
+    }
+    let flags = lines().map(|(labels, line)| (labels, bool(line.is_noisy)));
+    text.family("davy_line_noisy", "gauge", "1 while more than a fifth of the last minute's answers was garbled.", flags);
+    let flags = lines().map(|(labels, line)| (labels, bool(line.is_blocked)));
+    text.family("davy_line_blocked", "gauge", "1 while unasked bytes do not stop.", flags);
+
     let post = &seen.post;
     let open = |number: f64| seen.is_spool_open().then_some(number);
     text.one("davy_spool_open", "gauge", "1 when the spool is open.", bool(seen.is_spool_open()));
@@ -55,6 +65,20 @@ pub fn metrics(seen: &Snapshot) -> String {
     text.one("davy_site_refused", "gauge", "1 while a newer site file is refused.", bool(seen.site.refused.is_some()));
     text.0
 }
+
+type Count = fn(&LineSnapshot) -> u64;
+
+const LINE_COUNTERS: [(&str, &str, Count); 9] = [
+    ("davy_line_questions_total", "Questions sent, those asked again included.", |line| line.questions),
+    ("davy_line_answers_total", "Good answers.", |line| line.answers),
+    ("davy_line_exceptions_total", "Answers that say no.", |line| line.exceptions),
+    ("davy_line_timeouts_total", "Questions that nobody answered in time.", |line| line.timeouts),
+    ("davy_line_garbled_total", "Answers that failed their check or were no frames.", |line| line.garbled),
+    ("davy_line_foreign_total", "Whole frames of units that were not asked.", |line| line.foreign),
+    ("davy_line_unasked_bytes_total", "Bytes that came when nothing had been asked.", |line| line.unasked_bytes),
+    ("davy_line_reconnects_total", "How often the line was opened, beyond the first time.", |line| line.reconnects),
+    ("davy_line_blocked_total", "Questions that could not be asked because unasked bytes did not stop.", |line| line.blocked),
+];
 
 struct Text(String);
 

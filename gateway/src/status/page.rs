@@ -155,16 +155,7 @@ fn card(html: &mut String, zh: &str, en: &str, mark: Mark, above: &str, rows: &[
 }
 
 fn bus_table(html: &mut String, bus: &BusStanding, seen: &Snapshot) {
-    let (asked, failed) = bus.polls();
-    let _ = write!(
-        html,
-        "<section><h2>{} <small>{}</small> <small>{} 次询问 <span lang=\"en\">polls</span>，{} 次失败 <span lang=\"en\">failed</span></small></h2>\
-         <table><thead><tr>",
-        escaped(&bus.name),
-        escaped(&bus.road),
-        number(asked),
-        number(failed)
-    );
+    let _ = write!(html, "<section><h2>{} <small>{}</small>{}</h2><table><thead><tr>", escaped(&bus.name), escaped(&bus.road), line(bus));
     let heads = [("设备", "device", ""), ("状态", "state", ""), ("上次应答", "last answer", "number"), ("往返", "round trip", "number")];
     for (zh, en, class) in heads.into_iter().chain([("失败", "failed", "number"), ("原因", "reason", "")]) {
         let _ = write!(html, "<th class=\"{class}\">{zh} <span class=\"en\" lang=\"en\">{en}</span></th>");
@@ -172,6 +163,28 @@ fn bus_table(html: &mut String, bus: &BusStanding, seen: &Snapshot) {
     html.push_str("</tr></thead><tbody>");
     bus.devices.iter().for_each(|device| device_row(html, device, seen));
     html.push_str("</tbody></table></section>");
+}
+
+/// What the line has gone through, in one row.
+fn line(bus: &BusStanding) -> String {
+    let Some(line) = &bus.line else { return String::new() };
+    let mut shown = String::new();
+    if line.is_blocked {
+        let talker = line.last_talker.map_or_else(String::new, |unit| format!(" #{unit}"));
+        let _ = write!(shown, " <span class=\"mark fault\">✕ 线路被占 <span class=\"en\">blocked{talker}</span></span>");
+    } else if line.is_noisy {
+        shown.push_str(" <span class=\"mark attention\">! 干扰 <span class=\"en\">noisy</span></span>");
+    }
+    let counts = [
+        ("询问", "asked", line.questions),
+        ("超时", "timeouts", line.timeouts),
+        ("误码", "garbled", line.garbled),
+        ("重连", "reconnects", line.reconnects),
+    ];
+    for (zh, en, count) in counts {
+        let _ = write!(shown, " <small>{zh} <span lang=\"en\">{en}</span> {}</small>", number(count));
+    }
+    shown
 }
 
 fn device_row(html: &mut String, device: &DeviceStanding, seen: &Snapshot) {

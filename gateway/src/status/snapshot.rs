@@ -89,6 +89,7 @@ impl Snapshot {
             _ if !self.hanging.is_empty() => Mark::Fault,
             (0, _) => Mark::Fault,
             (answering, all) if answering < all => Mark::Attention,
+            _ if self.buses.iter().filter_map(|bus| bus.line.as_ref()).any(|line| line.is_noisy || line.is_blocked) => Mark::Attention,
             _ => Mark::Well,
         }
     }

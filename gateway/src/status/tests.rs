@@ -34,7 +34,7 @@ fn well() -> Snapshot {
         clock_offset_ms: Some(0.25),
         resident: Some(20 << 20),
         site: SiteStanding { gateway: "works-1".to_owned(), name: "Works".to_owned(), ..SiteStanding::default() },
-        buses: vec![BusStanding { name: "line \"1\"".to_owned(), road: "serial /dev/ttyUSB0".to_owned(), devices }],
+        buses: vec![BusStanding { name: "line \"1\"".to_owned(), road: "serial /dev/ttyUSB0".to_owned(), line: None, devices }],
         hanging: Vec::new(),
         post: PostStatus { connected: true, spool_capacity: 1 << 20, spool_bytes: 1 << 10, ..PostStatus::default() },
     }
