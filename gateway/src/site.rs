@@ -18,6 +18,7 @@ use crate::health;
 use crate::poll::link::Road;
 
 mod check;
+mod hint;
 mod raw;
 
 /// Why a site file is refused.
@@ -186,7 +187,7 @@ impl Site {
         };
         let raw: raw::Site = toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            at((span, error.message().trim().replace('\n', ", ")))
+            at((span, hint::explained(error.message())))
         })?;
         check::site(raw, path.parent().unwrap_or(Path::new("."))).map_err(at)
     }

@@ -94,3 +94,77 @@ pub fn site_file(head: &str, buses: &[String]) -> String {
         buses.concat()
     )
 }
+
+/// The gateway's program on a site file, at work; killed when it is dropped.
+pub struct Service {
+    pub child: tokio::process::Child,
+    said: tokio::sync::watch::Receiver<Vec<String>>,
+}
+
+impl Service {
+    /// Starts `davy-gateway run` in this folder, on `site.toml`, with this environment beside.
+    pub fn start(folder: &std::path::Path, environment: &[(&str, String)]) -> Service {
+        use tokio::io::AsyncBufReadExt;
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_davy-gateway"));
+        command.arg("run").arg(folder.join("site.toml")).arg("--state").arg(folder.join("state"));
+        command.envs(environment.iter().map(|(name, value)| (*name, value.as_str()))).env("NO_COLOR", "1");
+        command.stderr(std::process::Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut lines = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
+        let (say, said) = tokio::sync::watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                say.send_modify(|said: &mut Vec<String>| said.push(line));
+            }
+        });
+        Service { child, said }
+    }
+
+    /// Waits for a line of its log that has this in it, and gives what follows.
+    pub async fn says(&self, what: &str) -> String {
+        let mut said = self.said.clone();
+        let heard = said.wait_for(|lines| lines.iter().any(|line| line.contains(what)));
+        let lines =
+            tokio::time::timeout(Duration::from_secs(60), heard).await.unwrap_or_else(|_| panic!("it never says {what:?}")).unwrap();
+        lines.iter().find_map(|line| line.split_once(what)).unwrap().1.trim().to_owned()
+    }
+
+    /// How often its log has said this.
+    pub fn has_said(&self, what: &str) -> usize {
+        self.said.borrow().iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// Where its status page is.
+    pub async fn page(&self) -> SocketAddr {
+        self.says("the status page is on http://").await.parse().unwrap()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_raw(self.child.id().unwrap() as i32).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+}
+
+/// Asks a status page; the answer's head and body.
+pub async fn http(page: SocketAddr, question: &str, host: &str) -> (String, String) {
+    let mut stream = tokio::net::TcpStream::connect(page).await.unwrap();
+    let asked = format!("{question} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+/// Asks it for a path until its body has this in it.
+pub async fn shows(page: SocketAddr, path: &str, what: &str) -> String {
+    for _ in 0..600 {
+        let (_, body) = http(page, &format!("GET {path}"), "localhost").await;
+        if body.contains(what) {
+            return body;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path} never shows {what:?}")
+}
