@@ -48,7 +48,7 @@ pub async fn run(site: Site, state: PathBuf, clock: Clock, shutdown: Cancellatio
     let post = Post::start(config, clock.clone(), post_shutdown.clone());
     post.set_catalogue(site.catalogue()).await;
     post.append(vec![said(&clock, HappeningKind::Started, "gateway started")]).await;
-    let dtus = Dtus::default();
+    let dtus = Dtus::of(&site, &shutdown);
     let gate = Gate::default();
     let mut polls = JoinSet::new();
     for bus in site.buses {
