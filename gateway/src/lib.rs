@@ -67,7 +67,8 @@ pub async fn run(site: Site, state: PathBuf, clock: Clock, shutdown: Cancellatio
         None => None,
     };
     let status_page = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    let tools = Tools { gate: gate.clone(), dtus: Dtus::default(), post: post.clone(), board: board.clone(), clock: clock.clone() };
+    let dtus = Dtus::of(&site, &shutdown);
+    let tools = Tools { gate: gate.clone(), dtus, post: post.clone(), board: board.clone(), clock: clock.clone() };
     let (crew, loader, duties) = Crew::start(site, tools);
     let mut field = JoinSet::new();
     field.spawn(crew.run(shutdown.clone()));

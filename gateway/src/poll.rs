@@ -256,11 +256,19 @@ pub async fn ask(link: &mut Link, device: &Device) -> Result<Answer, Failure> {
 }
 
 async fn ask_for(link: &mut Link, unit: u8, blocks: &[Block]) -> Result<Answer, Failure> {
-    let mut words = Vec::with_capacity(blocks.len());
+    let mut words = Ok(Vec::with_capacity(blocks.len()));
     for block in blocks {
-        words.push((*block, link.read(unit, *block).await?));
+        match (link.read(unit, *block).await, &mut words) {
+            (Ok(read), Ok(words)) => words.push((*block, read)),
+            (Err(failure), _) => {
+                words = Err(failure);
+                break;
+            }
+            (Ok(_), Err(_)) => break,
+        }
     }
-    Ok(Answer::Words(words))
+    link.gathered();
+    words.map(Answer::Words)
 }
 
 impl Bus {
@@ -278,3 +286,6 @@ impl Bus {
         same
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,10 @@
 //! A bus that is equal but for its channels' numbers goes on without a missed poll. Numbers and catalogue
 //! change together, while no reading is between the two.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::poll::link::Road;
 use crate::site::{Bus, Site};
 
 pub mod crew;
@@ -42,7 +44,7 @@ impl Change {
         say(old.broker != new.broker || old.root != new.root, "[broker]");
         say(old.spool != new.spool || old.spool_bytes != new.spool_bytes || old.group_ms != new.group_ms, "[spool]");
         say(old.status != new.status, "[status]");
-        say(old.dtu != new.dtu, "[dtu]");
+        say(old.dtu != new.dtu || registrations(old) != registrations(new), "[dtu]");
         say(old.clock_vouched != new.clock_vouched, "clock_vouched");
         Change {
             kept: names(new.buses.iter().filter(|bus| there(bus)).collect()),
@@ -74,6 +76,15 @@ pub fn carried(old: &Site, new: Site) -> Site {
         clock_vouched: old.clock_vouched,
         ..new
     }
+}
+
+/// Who may dial in: the door knows them from its start.
+fn registrations(site: &Site) -> BTreeSet<&[u8]> {
+    let dialled = site.buses.iter().filter_map(|bus| match &bus.road {
+        Road::Dtu { registration } => Some(registration.as_slice()),
+        _ => None,
+    });
+    dialled.collect()
 }
 
 /// True when only the channels' numbers differ, if anything.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use gateway::clock::Clock;
 use gateway::forward::Content;
 use gateway::interpret::{Answer, At, Memory, interpret};
@@ -12,6 +13,7 @@ use gateway::site::{Bus, Device, Site};
 use measurement::{Outcome, Reading};
 use serde_json::json;
 use telemetry::CatalogueChannel;
+use tokio_util::sync::CancellationToken;
 
 use super::{say, tell};
 
@@ -25,15 +27,15 @@ pub async fn poll(path: &Path, once: bool, as_json: bool) -> anyhow::Result<()> 
     let site = Site::load(path)?;
     let clock = Clock::system(site.clock_vouched);
     let catalogue = site.catalogue();
-    let dtus = Dtus::default();
-    for bus in &site.buses {
-        await_dtu(bus, &dtus).await;
-    }
+    let stop = CancellationToken::new();
+    let dtus = dial_in(&site, &stop).await?;
+    let _ends_with_us = stop.drop_guard();
+    let mut lines: Vec<(&Bus, Link)> = site.buses.iter().map(|bus| (bus, Link::new(bus, &dtus))).collect();
     loop {
-        for bus in &site.buses {
-            let mut link = Link::new(bus, &dtus);
+        for (bus, link) in &mut lines {
+            await_dtu(bus, link).await;
             for device in &bus.devices {
-                let (answer, why) = ask(&mut link, device).await;
+                let (answer, why) = ask(link, device).await;
                 let now = clock.now();
                 for entry in interpret(device, &answer, At { wall: now.wall, mono: now.mono }, &mut Memory::default()) {
                     let Content::Reading { reading, .. } = entry.content else { continue };
@@ -47,6 +49,37 @@ pub async fn poll(path: &Path, once: bool, as_json: bool) -> anyhow::Result<()> 
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// The door that DTUs dial in at, when a bus of the site waits for one. A running gateway has it already.
+async fn dial_in(site: &Site, stop: &CancellationToken) -> anyhow::Result<Dtus> {
+    let known: Vec<Vec<u8>> = site.buses.iter().filter_map(|bus| registration(bus).map(<[u8]>::to_vec)).collect();
+    let Some(door) = site.dtu.clone().filter(|_| !known.is_empty()) else { return Ok(Dtus::default()) };
+    let listen = door.listen;
+    let opened = Dtus::listen(door, known, stop.clone()).await;
+    opened.with_context(|| format!("cannot listen for DTUs on {listen}; stop the gateway first when it runs"))
+}
+
+fn registration(bus: &Bus) -> Option<&[u8]> {
+    match &bus.road {
+        Road::Dtu { registration } => Some(registration),
+        _ => None,
+    }
+}
+
+/// A bus behind a DTU has no line until the DTU has dialled in.
+async fn await_dtu(bus: &Bus, link: &mut Link) {
+    let (Some(_), Some(device)) = (registration(bus), bus.devices.first()) else { return };
+    let mut is_told = false;
+    let dialled = async {
+        while let Err(Failure::NoLine(_)) = gateway::poll::ask(link, device).await {
+            if !std::mem::replace(&mut is_told, true) {
+                eprintln!("bus {}: its DTU must dial in first; waiting up to {} s", bus.name, DTU_WAIT.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let _ = tokio::time::timeout(DTU_WAIT, dialled).await;
 }
 
 async fn ask(link: &mut Link, device: &Device) -> (Answer, String) {

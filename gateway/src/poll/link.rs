@@ -169,13 +169,36 @@ impl Link {
 
     /// Reads a block of registers of a unit. A damaged answer is asked for again at once.
     pub async fn read(&mut self, unit: u8, block: Block) -> Result<Vec<u16>, Failure> {
+        self.read_within(unit, block, None).await
+    }
+
+    async fn read_within(&mut self, unit: u8, block: Block, patience: Option<Duration>) -> Result<Vec<u16>, Failure> {
         let reading =
             Reading::of(block).ok_or_else(|| Failure::Wrong(format!("{block:?} is never asked: Davy only reads, functions 1 to 4")))?;
-        match self.ask(unit, &Question::Read(reading), None).await? {
+        match self.ask(unit, &Question::Read(reading), patience).await? {
             Reply::Words(words) => Ok(words),
             Reply::Exception(code) => Err(Failure::Refused(code)),
             Reply::Identification(_) => Err(Failure::Wrong("an identification where registers were asked for".to_owned())),
         }
+    }
+
+    /// Reads a block with no more than this patience, to find out whether somebody is there.
+    pub async fn probe(&mut self, unit: u8, block: Block, patience: Duration) -> Result<Vec<u16>, Failure> {
+        self.read_within(unit, block, Some(patience)).await
+    }
+
+    /// What the device says of itself (function 43/14): objects by number, 0 maker, 1 product code, 2 revision.
+    pub async fn identify(&mut self, unit: u8) -> Result<Vec<(u8, String)>, Failure> {
+        match self.ask(unit, &Question::Identification, None).await? {
+            Reply::Identification(objects) => Ok(objects),
+            Reply::Exception(code) => Err(Failure::Refused(code)),
+            Reply::Words(_) => Err(Failure::Wrong("registers where an identification was asked for".to_owned())),
+        }
+    }
+
+    /// Units whose frames were heard although another was asked, since this was last called.
+    pub fn take_talkers(&mut self) -> BTreeSet<u8> {
+        std::mem::take(&mut self.talkers)
     }
 
     /// The device has been asked for everything: the line is closed where a workaround wants it so.
@@ -264,7 +287,7 @@ impl Link {
                     let strangers = keep_recent(&mut unasked, &mut line.heard, &self.interjections);
                     self.counters.heard_unasked(strangers);
                     if now() > until + self.timeout {
-                        return Err(blocked(&self.counters, &unasked));
+                        return Err(blocked(&self.counters, frame::talker(&unasked)));
                     }
                     // A heartbeat is not the answer waited for.
                     if strangers > 0 {
@@ -304,7 +327,7 @@ impl Link {
                 return Ok(());
             }
             if !unasked.is_empty() && at - began > self.timeout.max(gap * 2) {
-                return Err(blocked(&self.counters, &unasked));
+                return Err(blocked(&self.counters, frame::talker(&unasked)));
             }
             heard = tokio::select! {
                 biased;
@@ -327,7 +350,7 @@ impl Link {
         // Once something else was heard, an answer is waited for no longer than this unit is known to take.
         let hopeless = self.patience.pace(unit).map_or(deadline, |pace| (sent + pace).min(deadline));
         let mut strange: Option<String> = None;
-        let mut bytes = 0;
+        let (mut bytes, mut talker) = (0, None);
         loop {
             let heard =
                 if self.is_rtu { frame::rtu(&line.heard, unit, question) } else { frame::tcp(&line.heard, transaction, unit, question) };
@@ -342,29 +365,28 @@ impl Link {
                     return Ok(reply);
                 }
                 Heard::Other { unit: of, why, end } if self.is_rtu => {
-                    let is_echo = line.heard.starts_with(&asked);
                     line.heard.drain(..end);
-                    match (is_echo, of == unit) {
-                        // Some adapters hear themselves.
-                        (true, _) => {}
-                        (false, true) => {
-                            self.counters.heard_garbage();
-                            return Err(Miss::Spoilt(why));
-                        }
-                        (false, false) => {
-                            self.counters.heard_foreign(of);
-                            self.talkers.insert(of);
-                            // If it owed an answer, this was it.
-                            self.late.remove(&of);
-                            strange = Some(why);
-                        }
+                    if of == unit {
+                        self.counters.heard_garbage();
+                        return Err(Miss::Spoilt(why));
                     }
+                    self.counters.heard_foreign(of);
+                    self.talkers.insert(of);
+                    // If it owed an answer, this was it.
+                    self.late.remove(&of);
+                    talker = Some(of);
+                    strange = Some(why);
                     continue;
                 }
                 Heard::Other { why, .. } | Heard::Broken(why) => {
                     self.counters.heard_garbage();
                     self.line = None;
                     return Err(Miss::Spoilt(why));
+                }
+                // Some adapters hear themselves.
+                Heard::More if self.is_rtu && line.heard.starts_with(&asked) => {
+                    line.heard.drain(..asked.len());
+                    continue;
                 }
                 Heard::More => {}
             }
@@ -382,7 +404,7 @@ impl Link {
                 Ok(Err(error)) => return Err(self.lost(error.to_string(), unit)),
                 Err(_) if now() >= deadline => {
                     let babbles = bytes > 2 * frame::LONGEST && now() - line.busy < self.quiet;
-                    let blocked = babbles.then(|| blocked(&self.counters, &line.heard));
+                    let blocked = babbles.then(|| blocked(&self.counters, frame::talker(&line.heard).or(talker)));
                     self.counters.missed();
                     self.patience.missed(unit);
                     self.owes_an_answer(unit);
@@ -445,8 +467,7 @@ fn keep_recent(unasked: &mut Vec<u8>, heard: &mut Vec<u8>, interjections: &[Vec<
     strangers
 }
 
-fn blocked(counters: &LineCounters, unasked: &[u8]) -> Failure {
-    let talker = frame::talker(unasked);
+fn blocked(counters: &LineCounters, talker: Option<u8>) -> Failure {
     counters.found_blocked(talker);
     Failure::Blocked { talker }
 }

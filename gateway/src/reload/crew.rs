@@ -115,6 +115,7 @@ impl Crew {
                 self.say(HappeningKind::Other, format!("a changed site file is refused, the one before goes on: {why}")).await;
             }
             Order::Load(site, reply) => {
+                self.tools.post.look_at_certificates();
                 let change = self.load(*site).await;
                 let _ = reply.send(change);
             }

@@ -97,14 +97,6 @@ impl Question {
         frame
     }
 
-    /// Length of a good answer as an RTU frame, where the question tells.
-    fn answer_length(&self) -> Option<usize> {
-        match self {
-            Question::Read(Reading(block)) => Some(3 + data_bytes(block) + CHECK),
-            Question::Identification => None,
-        }
-    }
-
     /// What a frame's function and data say, or why they are no answer.
     fn reply(&self, body: &[u8]) -> Result<Reply, String> {
         let wrong = || format!("a frame of {} bytes that makes no sense", body.len());
@@ -191,12 +183,17 @@ pub fn rtu(bytes: &[u8], unit: u8, question: &Question) -> Heard {
     Heard::More
 }
 
-/// True when bytes that are no frame were nevertheless this unit's answer, damaged: nothing more of it will come.
+/// True when bytes that are no frame were nevertheless this unit's answer, damaged: nothing more of it will come. Noise
+/// must not pass for that, or the true answer would be taken for that to the next question; so two of the three
+/// characters at the head (unit, function, count) must be right, and all three when the length is not.
 pub fn was_the_answer(bytes: &[u8], unit: u8, question: &Question) -> bool {
-    let is_in_there = |bytes: &[u8]| is_header(bytes, unit, question) && matches!(rtu(bytes, unit, question), Heard::Answer { .. });
-    is_header(bytes, unit, question)
-        || question.answer_length().is_some_and(|length| length == bytes.len())
-        || (0..bytes.len()).any(|start| is_in_there(&bytes[start..]))
+    let Question::Read(Reading(block)) = question else { return is_header(bytes, unit, question) };
+    let head = [unit, block.function, data_bytes(block) as u8];
+    let right = bytes.iter().zip(head).filter(|(found, right)| *found == right).count();
+    let is_long = bytes.len() == 3 + data_bytes(block) + CHECK;
+    let is_exception = bytes.len() == 5 && bytes.starts_with(&[unit, block.function | EXCEPTION]);
+    let is_in_there = |bytes: &[u8]| matches!(rtu(bytes, unit, question), Heard::Answer { .. });
+    right == 3 || is_long && right == 2 || is_exception || (1..bytes.len()).any(|start| is_in_there(&bytes[start..]))
 }
 
 /// The unit of the last whole frame that lies somewhere in these bytes.

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 mod hostile;
+mod line;
+mod ports;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 const BLOCK: Block = Block { function: 3, address: 7, count: 2 };

@@ -101,7 +101,10 @@ fn a_damaged_answer_is_known_for_one_and_noise_is_not() {
     }
     assert!(was_the_answer(&answer[..5], 7, &asked));
     assert!(was_the_answer(&[&[0xA5, 0x5A, 0x11][..], &answer].concat(), 7, &asked));
-    assert!(!was_the_answer(&[0xA5, 0x5A, 0x11], 7, &asked));
+    assert!(was_the_answer(&[7, 0x83, 2, 9, 9], 7, &asked));
+    for noise in [&[0xA5, 0x5A, 0x11][..], &[7, 3], &[0xA5; 9], &[7, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5, 0xA5]] {
+        assert!(!was_the_answer(noise, 7, &asked), "{noise:?}");
+    }
 }
 
 #[test]
