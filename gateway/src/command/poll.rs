@@ -90,18 +90,6 @@ async fn ask(link: &mut Link, device: &Device) -> (Answer, String) {
     }
 }
 
-/// A bus behind a DTU has no line until the DTU has dialled in.
-async fn await_dtu(bus: &Bus, dtus: &Dtus) {
-    let Road::Dtu { registration } = &bus.road else { return };
-    eprintln!("bus {}: its DTU must dial in first; waiting up to {} s", bus.name, DTU_WAIT.as_secs());
-    let dialled = async {
-        while dtus.line(registration).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    let _ = tokio::time::timeout(DTU_WAIT, dialled).await;
-}
-
 fn line(channel: &CatalogueChannel, reading: &Reading, why: &str) -> String {
     let unit = channel.measured_in().map_or("", |unit| unit.symbol());
     match reading.outcome {
