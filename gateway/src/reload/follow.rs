@@ -20,10 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MOST_FILES: usize = 256;
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Follows the site file, and the profiles beside it, until the shutdown. `ready` makes of a loaded site what the
-/// program runs.
+/// Follows the site file, and the profiles beside it, until the shutdown. `known` is the fingerprint from before the
+/// site at work was loaded; `ready` makes of a loaded site what the program runs.
 pub async fn follow(
     path: PathBuf,
+    known: Option<u64>,
     ready: fn(Site) -> Site,
     loader: Loader,
     board: Board,
@@ -33,7 +34,7 @@ pub async fn follow(
 ) {
     let promise = Promise::default();
     board.task("site file", promise.clone());
-    let mut rested = Rested::new(fingerprint(&path));
+    let mut rested = Rested::new(known);
     loop {
         promise.until(MonotonicMs(clock.mono().0 + 60_000));
         let wanted = tokio::select! {
