@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::forward::Post;
 use crate::interpret::{Answer, At, Memory, interpret};
-use crate::site::{Bus, Device};
+use crate::site::{Bus, Device, Workarounds};
 use dtu::Dtus;
 use link::{Failure, Link};
 use schedule::{Next, Schedule};
@@ -44,7 +44,7 @@ pub async fn run(bus: Bus, dtus: Dtus, post: Post, clock: Clock, shutdown: Cance
         let device = &bus.devices[place];
         let asked = tokio::select! {
             () = shutdown.cancelled() => return,
-            asked = ask(&mut link, device) => asked,
+            asked = ask(&mut link, device, &bus.workarounds) => asked,
         };
         let (answer, trouble) = match asked {
             Ok(answer) => (answer, None),
@@ -63,12 +63,19 @@ pub async fn run(bus: Bus, dtus: Dtus, post: Post, clock: Clock, shutdown: Cance
 }
 
 /// Asks a device for everything its channels need.
-pub async fn ask(link: &mut Link, device: &Device) -> Result<Answer, Failure> {
+pub async fn ask(link: &mut Link, device: &Device, workarounds: &Workarounds) -> Result<Answer, Failure> {
     let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
     let mut words = Vec::new();
-    for block in device.profile.blocks(&keys) {
-        words.push((block, link.read(device.unit, block).await?));
+    for block in device.profile.blocks(&keys, workarounds) {
+        match link.read(device.unit, block).await {
+            Ok(read) => words.push((block, read)),
+            Err(failure) => {
+                link.gathered();
+                return Err(failure);
+            }
+        }
     }
+    link.gathered();
     Ok(Answer::Words(words))
 }
 

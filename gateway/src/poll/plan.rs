@@ -58,7 +58,7 @@ impl Plan {
             .iter()
             .map(|device| {
                 let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
-                let blocks = device.profile.blocks(&keys);
+                let blocks = device.profile.blocks(&keys, &bus.workarounds);
                 Part {
                     device: device.name.clone(),
                     requests: blocks.len(),
