@@ -405,6 +405,10 @@ impl Link {
                 Err(_) if now() >= deadline => {
                     let babbles = bytes > 2 * frame::LONGEST && now() - line.busy < self.quiet;
                     let blocked = babbles.then(|| blocked(&self.counters, frame::talker(&line.heard).or(talker)));
+                    if !line.heard.is_empty() {
+                        self.counters.heard_garbage();
+                        strange = Some(format!("{} bytes that are no frame", line.heard.len()));
+                    }
                     self.counters.missed();
                     self.patience.missed(unit);
                     self.owes_an_answer(unit);
