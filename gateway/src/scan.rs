@@ -165,7 +165,7 @@ impl Seeker {
                 self.dubious.insert(unit);
             }
             Err(Failure::NoAnswer(_)) => {}
-            Err(failure @ (Failure::NoLine(_) | Failure::Blocked { .. })) => return Err(failure),
+            Err(failure @ (Failure::NoLine(_) | Failure::Blocked { .. } | Failure::Forbidden(_))) => return Err(failure),
         }
         Ok(())
     }
