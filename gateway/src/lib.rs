@@ -10,6 +10,7 @@ pub mod device;
 pub mod forward;
 pub mod interpret;
 pub mod poll;
+pub mod scan;
 pub mod site;
 
 use std::path::PathBuf;

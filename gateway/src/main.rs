@@ -170,7 +170,7 @@ async fn poll(path: &Path, once: bool) -> anyhow::Result<()> {
         for bus in &site.buses {
             let mut link = Link::new(bus, &Dtus::default());
             for device in &bus.devices {
-                let (answer, why) = match gateway::poll::ask(&mut link, device).await {
+                let (answer, why) = match gateway::poll::ask(&mut link, device, &bus.workarounds).await {
                     Ok(answer) => (answer, String::new()),
                     Err(Failure::Refused(code)) => (Answer::Refused(code), format!("exception {code}")),
                     Err(failure) => (Answer::Nothing, failure.to_string()),
