@@ -44,6 +44,10 @@ pub struct Memory {
     node: node::Seen,
     /// What a foreign device's heartbeat register showed, and when it last moved.
     beat: Option<(f64, MonotonicMs)>,
+    /// The serial number that a foreign device last showed.
+    serial: Option<String>,
+    /// Another one that it showed once.
+    other_serial: Option<String>,
     /// The words of the answer at hand; kept for its room.
     words: Words,
     wants_again: bool,
@@ -67,6 +71,11 @@ impl Memory {
     /// True when a value lies over half of a high limit, or any limit is crossed: worth a faster pace.
     pub fn is_near_a_limit(&self) -> bool {
         self.channels.iter().any(|channel| channel.standing.is_near_a_limit())
+    }
+
+    /// True when the last answer showed another serial number than before, for the first time.
+    pub fn doubts_who(&self) -> bool {
+        self.other_serial.is_some()
     }
 
     fn fit(&mut self, device: &Device) {
@@ -100,6 +109,7 @@ pub fn interpret(device: &Device, answer: &Answer, at: At, memory: &mut Memory) 
             node::identify(device, blocks, at, memory, &mut entries);
         } else {
             blocks.iter().for_each(|(block, read)| words.add(*block, read));
+            foreign::identify(device, &words, at, memory, &mut entries);
             has_stopped = foreign::has_stopped(device, &words, at, memory);
         }
     }

@@ -13,6 +13,7 @@ pub mod health;
 pub mod interpret;
 pub mod poll;
 pub mod reload;
+pub mod scan;
 pub mod site;
 pub mod status;
 

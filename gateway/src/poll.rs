@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::device::Block;
 use crate::forward::{NewEntry, Post};
 use crate::interpret::{Answer, At, Memory, interpret, unconfirmed};
-use crate::site::{Bus, Device};
+use crate::site::{Bus, Device, Workarounds};
 use crate::status::board::BusBoard;
 use dtu::Dtus;
 pub use keep::Gate;
@@ -60,6 +60,7 @@ struct Round<'a> {
     plan: Plan,
     /// By the device's place on the bus, as all below.
     questions: Vec<Vec<Block>>,
+    who: Vec<Who>,
     memories: Vec<Memory>,
     troubles: Vec<Option<Failure>>,
     /// Who is near a limit, and who is silent: what the pace of the others depends on.
@@ -71,6 +72,20 @@ struct Round<'a> {
     board: &'a BusBoard,
     clock: &'a Clock,
     shutdown: &'a CancellationToken,
+}
+
+/// Whether a device's serial number must be asked for by itself.
+struct Who {
+    /// What reads it, where the polls do not.
+    questions: Vec<Block>,
+    /// It has been silent, so another may stand in its place.
+    is_in_doubt: bool,
+}
+
+impl Who {
+    fn of(device: &Device, workarounds: &Workarounds) -> Who {
+        Who { questions: device.profile.serial_blocks(&keys(device), workarounds), is_in_doubt: true }
+    }
 }
 
 /// Why a bus is no longer polled as it was.
@@ -96,7 +111,8 @@ impl<'a> Round<'a> {
         Round {
             schedule: if bus.flat_out { Schedule::flat_out(&periods, now) } else { Schedule::new(&periods, now) },
             plan: Plan::of(&bus),
-            questions: bus.devices.iter().map(questions).collect(),
+            questions: bus.devices.iter().map(|device| questions(device, &bus.workarounds)).collect(),
+            who: bus.devices.iter().map(|device| Who::of(device, &bus.workarounds)).collect(),
             memories: bus.devices.iter().map(|_| Memory::default()).collect(),
             troubles: vec![None; count],
             near: vec![false; count],
@@ -159,6 +175,7 @@ impl<'a> Round<'a> {
             if !self.memories[place].wants_again() {
                 break;
             }
+            self.who[place].is_in_doubt |= self.memories[place].doubts_who();
             match self.ask(place).await? {
                 answer @ Answer::Words(_) => self.understand(place, &answer).await?,
                 Answer::Refused(_) => self.leave_unconfirmed(place, Fault::DeviceRefused).await?,
@@ -176,18 +193,32 @@ impl<'a> Round<'a> {
         let device = &self.bus.devices[place];
         let began = self.clock.mono();
         self.board.asks(began);
+        let (link, questions, who) = (&mut self.link, &self.questions[place], &mut self.who[place]);
+        let asking = async {
+            let mut asked = read(link, device.unit, questions).await;
+            if let (Ok(words), true) = (&mut asked, who.is_in_doubt) {
+                who.is_in_doubt = false;
+                // A device that refuses to say who it is still measures.
+                words.extend(read(link, device.unit, &who.questions).await.unwrap_or_default());
+            }
+            link.gathered();
+            asked
+        };
         let asked = tokio::select! {
             () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
-            asked = ask_for(&mut self.link, device.unit, &self.questions[place]) => asked,
+            asked = asking => asked,
         };
         match &asked {
             Ok(_) => self.board.answered(place, began, self.clock.now()),
             Err(failure) => self.board.failed(place, failure),
         }
         let (answer, trouble) = match asked {
-            Ok(answer) => (answer, None),
+            Ok(words) => (Answer::Words(words), None),
             Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
-            Err(failure) => (Answer::Nothing, Some(failure)),
+            Err(failure) => {
+                self.who[place].is_in_doubt = true;
+                (Answer::Nothing, Some(failure))
+            }
         };
         match (&self.troubles[place], &trouble) {
             (None, Some(failure)) => {
@@ -245,30 +276,27 @@ impl<'a> Round<'a> {
 }
 
 /// What must be asked for all that a device's channels need.
-fn questions(device: &Device) -> Vec<Block> {
-    let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
-    device.profile.blocks(&keys)
+fn questions(device: &Device, workarounds: &Workarounds) -> Vec<Block> {
+    device.profile.blocks(&keys(device), workarounds)
+}
+
+fn keys(device: &Device) -> Vec<&str> {
+    device.channels.iter().map(|channel| channel.key.as_str()).collect()
 }
 
 /// Asks a device for everything its channels need.
-pub async fn ask(link: &mut Link, device: &Device) -> Result<Answer, Failure> {
-    ask_for(link, device.unit, &questions(device)).await
+pub async fn ask(link: &mut Link, device: &Device, workarounds: &Workarounds) -> Result<Answer, Failure> {
+    let asked = read(link, device.unit, &questions(device, workarounds)).await;
+    link.gathered();
+    asked.map(Answer::Words)
 }
 
-async fn ask_for(link: &mut Link, unit: u8, blocks: &[Block]) -> Result<Answer, Failure> {
-    let mut words = Ok(Vec::with_capacity(blocks.len()));
+async fn read(link: &mut Link, unit: u8, blocks: &[Block]) -> Result<Vec<(Block, Vec<u16>)>, Failure> {
+    let mut words = Vec::with_capacity(blocks.len());
     for block in blocks {
-        match (link.read(unit, *block).await, &mut words) {
-            (Ok(read), Ok(words)) => words.push((*block, read)),
-            (Err(failure), _) => {
-                words = Err(failure);
-                break;
-            }
-            (Ok(_), Err(_)) => break,
-        }
+        words.push((*block, link.read(unit, *block).await?));
     }
-    link.gathered();
-    words.map(Answer::Words)
+    Ok(words)
 }
 
 impl Bus {

@@ -9,7 +9,7 @@ use gateway::forward::Content;
 use gateway::interpret::{Answer, At, Memory, interpret};
 use gateway::poll::dtu::Dtus;
 use gateway::poll::link::{Failure, Link, Road};
-use gateway::site::{Bus, Device, Site};
+use gateway::site::{Bus, Device, Site, Workarounds};
 use measurement::{Outcome, Reading};
 use serde_json::json;
 use telemetry::CatalogueChannel;
@@ -35,7 +35,7 @@ pub async fn poll(path: &Path, once: bool, as_json: bool) -> anyhow::Result<()> 
         for (bus, link) in &mut lines {
             await_dtu(bus, link).await;
             for device in &bus.devices {
-                let (answer, why) = ask(link, device).await;
+                let (answer, why) = ask(link, device, &bus.workarounds).await;
                 let now = clock.now();
                 for entry in interpret(device, &answer, At { wall: now.wall, mono: now.mono }, &mut Memory::default()) {
                     let Content::Reading { reading, .. } = entry.content else { continue };
@@ -72,7 +72,7 @@ async fn await_dtu(bus: &Bus, link: &mut Link) {
     let (Some(_), Some(device)) = (registration(bus), bus.devices.first()) else { return };
     let mut is_told = false;
     let dialled = async {
-        while let Err(Failure::NoLine(_)) = gateway::poll::ask(link, device).await {
+        while let Err(Failure::NoLine(_)) = gateway::poll::ask(link, device, &bus.workarounds).await {
             if !std::mem::replace(&mut is_told, true) {
                 eprintln!("bus {}: its DTU must dial in first; waiting up to {} s", bus.name, DTU_WAIT.as_secs());
             }
@@ -82,8 +82,8 @@ async fn await_dtu(bus: &Bus, link: &mut Link) {
     let _ = tokio::time::timeout(DTU_WAIT, dialled).await;
 }
 
-async fn ask(link: &mut Link, device: &Device) -> (Answer, String) {
-    match gateway::poll::ask(link, device).await {
+async fn ask(link: &mut Link, device: &Device, workarounds: &Workarounds) -> (Answer, String) {
+    match gateway::poll::ask(link, device, workarounds).await {
         Ok(answer) => (answer, String::new()),
         Err(Failure::Refused(code)) => (Answer::Refused(code), format!("exception {code}")),
         Err(failure) => (Answer::Nothing, failure.to_string()),

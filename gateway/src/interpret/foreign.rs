@@ -2,9 +2,34 @@
 
 use measurement::{Conversion, Fault, Gas, Outcome, Unit};
 
-use super::{At, Memory};
+use telemetry::HappeningKind;
+
+use super::{At, Memory, happening};
 use crate::device::{StatedUnit, Words};
+use crate::forward::NewEntry;
 use crate::site::{Channel, Device};
+
+/// Notices another device by its serial number, where the profile knows one and it was read. Like every other
+/// claim it is believed when it is seen twice: all that is remembered of the device goes with it.
+pub fn identify(device: &Device, words: &Words, at: At, memory: &mut Memory, entries: &mut Vec<NewEntry>) {
+    let Some(serial) = device.profile.serial(words) else { return };
+    let seen_before = memory.other_serial.take();
+    match &memory.serial {
+        Some(known) if *known == serial => {}
+        Some(_) if seen_before.as_ref() != Some(&serial) => {
+            memory.other_serial = Some(serial);
+            memory.wants_again = true;
+        }
+        known => {
+            if let Some(before) = known {
+                let text = format!("device {} has serial {serial} where {before} was", device.name);
+                entries.push(happening(HappeningKind::DeviceReplaced, device, at, text));
+                memory.begin_anew(device);
+            }
+            memory.serial = Some(serial);
+        }
+    }
+}
 
 /// True when the register that shows life has not moved for longer than the profile allows.
 pub fn has_stopped(device: &Device, words: &Words, at: At, memory: &mut Memory) -> bool {

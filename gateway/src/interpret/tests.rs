@@ -42,7 +42,7 @@ fn block(sequence: u16, outcome: Outcome, boot: u8) -> ChannelBlock {
 }
 
 fn answer(identity: Identity, block: ChannelBlock) -> Answer {
-    let blocks = device().profile.blocks(&["0"]);
+    let blocks = device().profile.blocks(&["0"], &crate::site::Workarounds::default());
     Answer::Words(vec![(blocks[0], identity.encode().to_vec()), (blocks[1], block.encode(0).to_vec())])
 }
 
@@ -87,7 +87,7 @@ fn no_answer_is_a_fault_and_never_a_zero() {
 
 #[test]
 fn a_block_of_another_channel_is_corrupt() {
-    let blocks = device().profile.blocks(&["0"]);
+    let blocks = device().profile.blocks(&["0"], &crate::site::Workarounds::default());
     let words = block(1, good(5.0), 1).encode(3).to_vec();
     let answer = Answer::Words(vec![(blocks[0], identity(1, 1).encode().to_vec()), (blocks[1], words)]);
     assert_eq!(outcome(&interpret(&device(), &answer, at(0), &mut Memory::default())).0, Outcome::Bad(Fault::Corrupt));
@@ -95,7 +95,7 @@ fn a_block_of_another_channel_is_corrupt() {
 
 #[test]
 fn another_device_at_the_address_is_the_wrong_device() {
-    let blocks = device().profile.blocks(&["0"]);
+    let blocks = device().profile.blocks(&["0"], &crate::site::Workarounds::default());
     let answer = Answer::Words(vec![(blocks[0], vec![7; 18]), (blocks[1], vec![7; 16])]);
     assert_eq!(outcome(&interpret(&device(), &answer, at(0), &mut Memory::default())).0, Outcome::Bad(Fault::WrongDevice));
 }

@@ -29,6 +29,7 @@ use line::Line;
 pub use patience::PROBE_MARGIN;
 use patience::Patience;
 pub use road::{Road, watch};
+use settings::SettingsWrite;
 use silence::Silence;
 
 mod counters;
@@ -36,6 +37,7 @@ mod frame;
 mod line;
 mod patience;
 mod road;
+mod settings;
 mod silence;
 
 /// Anything bytes go both ways on.
@@ -62,6 +64,9 @@ pub enum Failure {
     /// Something came that is no answer to the question.
     #[error("a wrong answer: {0}")]
     Wrong(String),
+    /// It must not be written; nothing was sent.
+    #[error("not written: {0}")]
+    Forbidden(String),
     /// Bytes that nobody asked for do not stop, so nothing can be asked.
     #[error("the bus is blocked: bytes that nobody asked for do not stop{}", talker.map_or(String::new(), |unit| format!(", last talker is unit {unit}")))]
     Blocked { talker: Option<u8> },
@@ -178,7 +183,28 @@ impl Link {
         match self.ask(unit, &Question::Read(reading), patience).await? {
             Reply::Words(words) => Ok(words),
             Reply::Exception(code) => Err(Failure::Refused(code)),
-            Reply::Identification(_) => Err(Failure::Wrong("an identification where registers were asked for".to_owned())),
+            other => Err(Failure::Wrong(format!("{other:?} where registers were asked for"))),
+        }
+    }
+
+    /// Writes settings of a Davy node, and nothing else to nobody else: any address outside the settings is refused, and so
+    /// is a unit whose identity block is not that of a node. It is asked once; what stands there now, reading tells.
+    pub async fn write_settings(&mut self, unit: u8, address: u16, words: &[u16]) -> Result<(), Failure> {
+        let write = SettingsWrite::of(address, words).ok_or_else(|| {
+            Failure::Forbidden(format!("{} registers from {address:#06x} on are not within one block of a node's settings", words.len()))
+        })?;
+        if !(1..=247).contains(&unit) {
+            return Err(Failure::Forbidden(format!("unit {unit} is not one node: write to 1 to 247")));
+        }
+        let block = Block { function: 3, address: register_map::IDENTITY, count: register_map::IDENTITY_WORDS as u16 };
+        let identity = self.read(unit, block).await?;
+        if register_map::Identity::decode(&identity).is_err() {
+            return Err(Failure::Forbidden(format!("unit {unit} is no Davy node")));
+        }
+        match self.ask(unit, &Question::WriteSettings(write), None).await? {
+            Reply::Written => Ok(()),
+            Reply::Exception(code) => Err(Failure::Refused(code)),
+            other => Err(Failure::Wrong(format!("{other:?} where registers were written"))),
         }
     }
 
@@ -192,7 +218,7 @@ impl Link {
         match self.ask(unit, &Question::Identification, None).await? {
             Reply::Identification(objects) => Ok(objects),
             Reply::Exception(code) => Err(Failure::Refused(code)),
-            Reply::Words(_) => Err(Failure::Wrong("registers where an identification was asked for".to_owned())),
+            other => Err(Failure::Wrong(format!("{other:?} where an identification was asked for"))),
         }
     }
 
@@ -236,7 +262,7 @@ impl Link {
                 Err(Miss::Closed(why)) => (why, 2),
             };
             // Another attempt takes about as long as this one.
-            if attempt >= most || now() + (now() - sent) > end {
+            if question.writes() || attempt >= most || now() + (now() - sent) > end {
                 return Err(Failure::Wrong(why));
             }
             attempt += 1;
@@ -405,6 +431,10 @@ impl Link {
                 Err(_) if now() >= deadline => {
                     let babbles = bytes > 2 * frame::LONGEST && now() - line.busy < self.quiet;
                     let blocked = babbles.then(|| blocked(&self.counters, frame::talker(&line.heard).or(talker)));
+                    if !line.heard.is_empty() {
+                        self.counters.heard_garbage();
+                        strange = Some(format!("{} bytes that are no frame", line.heard.len()));
+                    }
                     self.counters.missed();
                     self.patience.missed(unit);
                     self.owes_an_answer(unit);

@@ -71,7 +71,7 @@ impl Plan {
             .iter()
             .map(|device| {
                 let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
-                let blocks = device.profile.blocks(&keys);
+                let blocks = device.profile.blocks(&keys, &bus.workarounds);
                 let poll_us: u64 = blocks.iter().map(|block| timing.exchange_us(u64::from(block.count))).sum();
                 Part {
                     device: device.name.clone(),

@@ -4,6 +4,7 @@
 //! V1.02 (unit, function, data, CRC-16; at most 256 bytes). [`Question`] is the only thing a link can send: it has
 //! no word for writing but [`SettingsWrite`], which holds only addresses of a Davy node's settings.
 
+use super::settings::SettingsWrite;
 use crate::device::{Block, MOST_REGISTERS};
 
 /// Longest frame of a serial line.
@@ -12,15 +13,19 @@ const EXCEPTION: u8 = 0x80;
 const CHECK: usize = 2;
 /// MBAP: transaction, protocol, length, unit.
 const HEADER: usize = 7;
+/// Write several registers.
+pub const WRITE: u8 = 16;
 const IDENTIFY: [u8; 4] = [0x2B, 0x0E, 0x01, 0x00];
 
-/// What a link may ask. Everything reads.
+/// What a link may say. There is no other word for writing than that for a Davy node's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// Function 1, 2, 3 or 4.
     Read(Reading),
     /// Function 43/14: the basic identification, an object list that a device keeps for this purpose. It reads.
     Identification,
+    /// Function 16, to a Davy node's settings.
+    WriteSettings(SettingsWrite),
 }
 
 /// A question of function 1 to 4 that the protocol allows.
@@ -43,6 +48,8 @@ pub enum Reply {
     Words(Vec<u16>),
     /// Objects by number, as text: 0 maker, 1 product code, 2 revision.
     Identification(Vec<(u8, String)>),
+    /// It is written.
+    Written,
     /// "No", with this code.
     Exception(u8),
 }
@@ -61,10 +68,16 @@ pub enum Heard {
 }
 
 impl Question {
+    /// True when asking it again is not the same as asking it once.
+    pub fn writes(&self) -> bool {
+        matches!(self, Question::WriteSettings(_))
+    }
+
     fn function(&self) -> u8 {
         match self {
             Question::Read(Reading(block)) => block.function,
             Question::Identification => IDENTIFY[0],
+            Question::WriteSettings(_) => WRITE,
         }
     }
 
@@ -75,6 +88,7 @@ impl Question {
                 vec![block.function, a, b, c, d]
             }
             Question::Identification => IDENTIFY.to_vec(),
+            Question::WriteSettings(write) => write.body(),
         }
     }
 
@@ -121,6 +135,8 @@ impl Question {
                 Ok(Reply::Words(if block.function <= 2 { bits(data, block.count) } else { words(data) }))
             }
             Question::Identification => objects(data).map(Reply::Identification).ok_or_else(wrong),
+            Question::WriteSettings(write) if write.echo() == body => Ok(Reply::Written),
+            Question::WriteSettings(_) => Err("other registers were written than was asked for".to_owned()),
         }
     }
 }

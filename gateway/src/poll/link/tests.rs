@@ -12,6 +12,7 @@ use super::*;
 mod hostile;
 mod line;
 mod ports;
+mod settings;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 const BLOCK: Block = Block { function: 3, address: 7, count: 2 };

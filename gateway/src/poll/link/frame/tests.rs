@@ -37,6 +37,18 @@ fn only_reading_can_be_said() {
 }
 
 #[test]
+fn settings_are_written_and_the_echo_must_be_of_what_was_asked() {
+    let asked = Question::WriteSettings(SettingsWrite::of(0x0500, &[1, 0xFFFE]).unwrap());
+    assert_eq!(asked.rtu(7), framed(&[7, 16, 0x05, 0x00, 0, 2, 4, 0, 1, 0xFF, 0xFE]));
+    let echo = framed(&[7, 16, 0x05, 0x00, 0, 2]);
+    assert_eq!(rtu(&echo, 7, &asked), Heard::Answer { reply: Reply::Written, end: 8 });
+    assert_eq!(rtu(&framed(&[7, 0x90, 3]), 7, &asked), Heard::Answer { reply: Reply::Exception(3), end: 5 });
+    for other in [[7, 16, 0x05, 0x01, 0, 2], [7, 16, 0x05, 0x00, 0, 1]] {
+        assert!(matches!(rtu(&framed(&other), 7, &asked), Heard::Other { unit: 7, .. }), "{other:?}");
+    }
+}
+
+#[test]
 fn an_answer_is_read_and_an_exception_is_one() {
     let heard = rtu(&framed(&[7, 3, 4, 0, 1, 0xFF, 0xFE]), 7, &question(3, 0, 2));
     assert_eq!(heard, Heard::Answer { reply: Reply::Words(vec![1, 0xFFFE]), end: 9 });
