@@ -2,10 +2,12 @@
 #![allow(clippy::disallowed_methods, reason = "a test program that runs for a time")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use firmware::modbus::crc16;
 use fuzz::UNIT;
+use register_map::{DESK_COMMIT, DESK_KEY, SETTINGS, SettingsCrc, WRITE_ENABLE_KEY, channel_settings_address};
 use sensors::winsen::check_sum;
 
 struct Chance(u64);
@@ -51,7 +53,10 @@ fn request(chance: &mut Chance) -> Vec<u8> {
         let count = chance.below(260);
         frame.extend(chance.bytes(count));
     } else {
-        let address = [0u16, 17, 18, 256, 319, 320, 511, 0xFFFF, chance.next() as u16][chance.below(9) as usize];
+        let known = [
+            0u16, 17, 18, 256, 319, 320, 511, 0x300, 0x30F, 0x400, 0x407, 0x410, 0x412, 0x500, 0x53F, 0x5FF, 0x1000, 0x1010, 0x173F, 0xFFFF,
+        ];
+        let address = if chance.below(8) == 0 { chance.next() as u16 } else { known[chance.below(known.len() as u64) as usize] };
         let count = [0u16, 1, 2, 16, 18, 125, 126, chance.next() as u16][chance.below(8) as usize];
         frame.push([3, 4, 3, 4, 6, 16, chance.next() as u8][chance.below(7) as usize]);
         frame.extend(address.to_be_bytes());
@@ -61,10 +66,78 @@ fn request(chance: &mut Chance) -> Vec<u8> {
     frame
 }
 
+fn write(address: u16, words: &[u16]) -> Vec<u8> {
+    let mut frame = vec![UNIT, 16];
+    frame.extend(address.to_be_bytes());
+    frame.extend([0, words.len() as u8, 2 * words.len() as u8]);
+    frame.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+    frame.extend(crc16(&frame).to_le_bytes());
+    frame
+}
+
+/// Changes something of a channel's settings: a flag, a setpoint, the span, a delay, anything; now and then it writes a record for it.
+fn change_content(chance: &mut Chance, content: &mut [u16]) {
+    for _ in 0..chance.below(3) {
+        let (at, word) = match chance.below(6) {
+            0 => (1, content[1] ^ 1),
+            1 => (7, content[7].wrapping_add(chance.below(64) as u16)),
+            2 => (16, content[16].wrapping_add(chance.below(64) as u16)),
+            3 => (26, 0x3F00 + chance.below(256) as u16),
+            4 => (11, chance.below(3) as u16),
+            _ => (chance.below(63) as usize, chance.next() as u16),
+        };
+        content[at] = word;
+    }
+    if chance.below(3) == 0 {
+        (content[30], content[31]) = ((20_261_124 >> 16) as u16, 20_261_124_u32 as u16);
+        content[32..56].fill(0);
+        (content[32], content[40], content[48]) = (0x4348, 0x3437, 0x5761);
+    }
+}
+
+static SHIPPED: LazyLock<(Vec<u16>, Vec<Vec<u16>>)> = LazyLock::new(fuzz::shipped);
+
+/// A change of settings as a master makes it: key, some blocks with something changed, commit. Most of it makes no sense.
+fn change(chance: &mut Chance) -> Vec<Vec<u8>> {
+    let (mut head, mut channels) = SHIPPED.clone();
+    let key = if chance.below(8) == 0 { chance.next() as u32 } else { WRITE_ENABLE_KEY };
+    let mut frames = vec![write(DESK_KEY, &[(key >> 16) as u16, key as u16])];
+    if chance.below(3) == 0 {
+        head[0] = chance.below(260) as u16;
+        frames.push(write(SETTINGS, &head[..1 + chance.below(7) as usize]));
+    }
+    for _ in 0..chance.below(3) {
+        let channel = chance.below(4) as usize;
+        let content = &mut channels[channel];
+        change_content(chance, content);
+        // A part of it leaves the rest as it was.
+        let from = if chance.below(8) == 0 { chance.below(63) as usize } else { 0 };
+        frames.push(write(channel_settings_address(channel as u16) + from as u16, &content[from..]));
+    }
+    let mut crc = SettingsCrc::new();
+    crc.words(&head);
+    channels.iter().for_each(|content| crc.words(content));
+    let crc = crc.end() ^ u32::from(chance.below(8) == 0);
+    frames.push(write(DESK_COMMIT, &[chance.below(8) as u16 / 7, (crc >> 16) as u16, crc as u16]));
+    frames
+}
+
 fn modbus_stream(chance: &mut Chance) -> Vec<u8> {
     let mut stream = Vec::new();
-    for _ in 0..chance.below(8) {
-        let frame = request(chance);
+    let mut frames: Vec<Vec<u8>> = (0..chance.below(8)).map(|_| request(chance)).collect();
+    let mut whole = 0;
+    if chance.below(2) == 0 {
+        frames.truncate(2);
+        let change = change(chance);
+        // Half of the changes arrive as they were meant.
+        whole = if chance.below(2) == 0 { change.len() } else { 0 };
+        frames.splice(0..0, change);
+    }
+    for (number, frame) in frames.into_iter().enumerate() {
+        if number < whole {
+            stream.extend(frame.iter().enumerate().flat_map(|(i, byte)| [*byte, if i == 0 { 120 } else { 2 }]));
+            continue;
+        }
         for (i, byte) in maim(chance, frame).into_iter().enumerate() {
             // A long pause before most frames, short ones within, sometimes one in the midst.
             let pause = if i == 0 && chance.below(4) != 0 || chance.below(60) == 0 { chance.next() as u8 } else { chance.below(4) as u8 };
@@ -120,7 +193,40 @@ fn run(name: &str, target: fn(&[u8]), generate: fn(&mut Chance) -> Vec<u8>) {
 
 #[test]
 fn modbus() {
-    run("modbus", fuzz::modbus, modbus_stream);
+    run("modbus", |data| _ = fuzz::modbus(data), modbus_stream);
+}
+
+#[test]
+fn the_generator_changes_settings_now_and_then() {
+    let changes: u32 = (0..300).map(|seed| u32::from(fuzz::modbus(&modbus_stream(&mut Chance(seed))))).sum();
+    assert!(changes > 20, "{changes}");
+}
+
+fn restart_bytes(chance: &mut Chance) -> Vec<u8> {
+    let length = [0, 64, 1280, 1280, 1280 + 2960, chance.below(5000)][chance.below(6) as usize];
+    let mut bytes = if chance.below(2) == 0 { vec![0xFF; length as usize] } else { chance.bytes(length) };
+    if chance.below(2) == 0 {
+        let (mut head, mut channels) = SHIPPED.clone();
+        head[0] = chance.below(256) as u16;
+        let channel = chance.below(4) as usize;
+        change_content(chance, &mut channels[channel]);
+        return fuzz::kept(chance.next() as u16, &head, &channels);
+    }
+    // A head that promises a whole copy, or a log's.
+    for (at, magic) in [(0, 0xDA57_5E77_u32), (640, 0xDA57_5E77), (1280, 0xDA57_E710)] {
+        if let (true, Some(place)) = (chance.below(2) == 0, bytes.get_mut(at..at + 12)) {
+            place[..4].copy_from_slice(&magic.to_le_bytes());
+            let next = chance.below(600) as u32;
+            place[4..8].copy_from_slice(&next.to_le_bytes());
+            place[8..12].copy_from_slice(&(!next).to_le_bytes());
+        }
+    }
+    bytes
+}
+
+#[test]
+fn restart() {
+    run("restart", fuzz::restart, restart_bytes);
 }
 
 #[test]
