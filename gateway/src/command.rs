@@ -10,6 +10,8 @@ pub mod plan;
 pub mod poll;
 pub mod profile;
 pub mod run;
+pub mod scan;
+pub mod settings;
 pub mod spool;
 
 /// One line on standard output. An error when nobody reads it any more, instead of a panic.

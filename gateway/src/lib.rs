@@ -14,6 +14,7 @@ pub mod interpret;
 pub mod poll;
 pub mod reload;
 pub mod scan;
+pub mod settings;
 pub mod site;
 pub mod status;
 

@@ -58,6 +58,8 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Finds who is on a bus and guesses the profiles. Only reads.
+    Scan(command::scan::Scan),
     /// Device profiles.
     Profile {
         #[command(subcommand)]
@@ -68,6 +70,8 @@ enum Command {
         #[command(subcommand)]
         command: command::spool::Spool,
     },
+    /// Shows the settings of a Davy node, and with --write changes them where the site allows it.
+    Settings(command::settings::Settings),
     /// Exchanges a one-time code from the collector's page for this gateway's credentials.
     Enrol(command::enrol::Enrol),
 }
@@ -110,6 +114,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Poll { site, once } => command::poll::poll(&site, once, json).await,
         Command::Profile { command } => command::profile::profile(command, json),
         Command::Spool { command } => command::spool::look(command, json),
+        Command::Scan(scan) => command::scan::look(scan, json).await,
+        Command::Settings(settings) => command::settings::settings(settings, json).await,
         Command::Enrol(enrol) => command::enrol::enrol(enrol, json).await,
     }
 }

@@ -21,6 +21,8 @@ mod check;
 mod hint;
 mod raw;
 
+pub use hint::explained;
+
 /// Why a site file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {why}")]

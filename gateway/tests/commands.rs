@@ -136,3 +136,38 @@ async fn a_damaged_part_of_a_spool_is_named_and_stepped_over() {
     assert!(after.iter().all(|line| before.contains(line)), "nothing is invented");
     assert_eq!(gateway(&["spool", "verify", &spool]).await.code, Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_behind_a_dtu_is_polled_once_it_has_dialled_in() {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+    let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = "127.0.0.1:9".parse().unwrap();
+    let text = site_file(&format!("[dtu]\nlisten = \"{door}\""), &[bus("one", gone, &["a"])])
+        .replace("tcp = \"127.0.0.1:9\"", "dtu = \"13800138000\"");
+    let (_folder, site) = folder(&text);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_davy-gateway"));
+    command.args(["poll", &site, "--once"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).kill_on_drop(true);
+    let mut poll = command.spawn().unwrap();
+    let mut told = tokio::io::BufReader::new(poll.stderr.take().unwrap()).lines();
+    let first = told.next_line().await.unwrap().unwrap();
+    assert_eq!(first, "bus one: its DTU must dial in first; waiting up to 60 s");
+    let mut modem = tokio::net::TcpStream::connect(door).await.unwrap();
+    modem.write_all(b"13800138000").await.unwrap();
+    tokio::spawn(async move {
+        let mut question = [0; 8];
+        while modem.read_exact(&mut question).await.is_ok() {
+            let mut answer = vec![1, 3, 4, 0, 0, 0, 77];
+            let mut crc = 0xFFFF_u16;
+            for byte in &answer {
+                crc ^= u16::from(*byte);
+                for _ in 0..8 {
+                    crc = if crc & 1 != 0 { crc >> 1 ^ 0xA001 } else { crc >> 1 };
+                }
+            }
+            answer.extend(crc.to_le_bytes());
+            modem.write_all(&answer).await.unwrap();
+        }
+    });
+    let done = poll.wait_with_output().await.unwrap();
+    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stdout).as_ref()), (Some(0), "one/a\t77 1\n"));
+}
