@@ -3,7 +3,7 @@
 
 use gateway::device::Profile;
 use gateway::interpret::{Answer, At, Memory, interpret};
-use gateway::site::Site;
+use gateway::site::{Site, Workarounds};
 use measurement::{MonotonicMs, Timestamp};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,11 +13,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     {
         let device = device(profile)?;
         let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
+        let questions = device.profile.blocks(&keys, &Workarounds::default());
         let mut memory = Memory::default();
         let mut readings = 0;
         for poll in 0..polls {
             let words = |count: u16| (0..count).map(|word| 100 + word + (poll % 7) as u16).collect();
-            let blocks = device.profile.blocks(&keys).into_iter().map(|block| (block, words(block.count))).collect();
+            let blocks = questions.iter().map(|block| (*block, words(block.count))).collect();
             let at = At { wall: Timestamp(1_800_000_000_000 + poll as i64 * 1_000), mono: MonotonicMs(poll * 1_000) };
             readings += std::hint::black_box(interpret(&device, &Answer::Words(blocks), at, &mut memory)).len();
         }

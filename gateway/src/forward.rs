@@ -234,6 +234,9 @@ impl Post {
     }
 }
 
+/// What a reading takes of the spool at most, its share of notes and segment headers left out (under 1 %).
+pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
+
 /// This machine's mark, from its machine id: a spool carried to another machine begins a new epoch.
 fn holder() -> u64 {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();

@@ -4,9 +4,10 @@
 use std::fmt;
 
 use crate::device::MOST_REGISTERS;
+use crate::forward::SPOOL_BYTES_PER_READING;
 use crate::poll::link::{PROBE_MARGIN, Road};
 use crate::poll::schedule::{PROBE_MOST_MS, probe_period_ms};
-use crate::site::Bus;
+use crate::site::{Bus, Site};
 
 /// A device is assumed to think for so long before it answers; makers state 1 to 50 ms.
 const TURN_AROUND_US: u64 = 5_000;
@@ -157,6 +158,26 @@ impl Plan {
     }
 }
 
+/// For how many hours this site's readings find room in its spool while the collector is away: every channel of
+/// every device once a period, those of a bus that is asked flat out as fast as its wire allows. The reserve for
+/// urgent readings is not counted.
+pub fn spool_hours(site: &Site) -> f64 {
+    let per_second: f64 = site.buses.iter().map(readings_per_second).sum();
+    let config = spool::Config::sized(site.spool_bytes, 0, 0);
+    // The reserve, one segment ahead, one for rewriting.
+    let set_aside = config.segment_bytes * (config.reserve_segments as u64 + 2);
+    let room = site.spool_bytes.saturating_sub(set_aside);
+    room as f64 / (per_second * SPOOL_BYTES_PER_READING as f64) / 3_600.0
+}
+
+fn readings_per_second(bus: &Bus) -> f64 {
+    if !bus.flat_out {
+        return bus.devices.iter().map(|device| device.channels.len() as f64 * 1_000.0 / device.period_ms.max(1) as f64).sum();
+    }
+    let channels: usize = bus.devices.iter().map(|device| device.channels.len()).sum();
+    channels as f64 * 1e6 / Plan::of(bus).cycle_us().max(1) as f64
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "bus {} over {}", self.bus, self.road)?;
@@ -208,6 +229,7 @@ impl Timing {
         let Some(character_us) = self.character_us else { return TCP_EXCHANGE_US + TURN_AROUND_US + self.pause_us };
         let characters = QUESTION_CHARACTERS + ANSWER_CHARACTERS + 2 * registers;
         // Serial line 2.5.1.1: 3.5 characters of silence before each frame, never less than 1.75 ms above 19200 baud.
+        // A device waits for it before it knows that the question has ended, the link before its next question.
         let silence = (character_us * 3.5).max(1_750.0) as u64;
         (character_us * characters as f64) as u64 + TURN_AROUND_US + silence + silence.max(self.pause_us)
     }
@@ -218,7 +240,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::site::Site;
     use proptest::prelude::*;
 
     fn site(devices: u8, baud: u32, period_ms: u64) -> Result<Site, crate::site::SiteError> {
@@ -263,6 +284,28 @@ mod tests {
         let plan = Plan::of(&site(4, 9600, 2000).unwrap().buses[0]);
         assert_eq!(plan.paces(&[false, true, false, false], &[]), [None, Some(500), None, None]);
         assert_eq!(plan.parts[1].fastest_near_a_limit_ms, Some(500));
+    }
+
+    #[test]
+    fn the_spool_holds_what_its_bytes_hold() {
+        let mut site = site(10, 9600, 2_000).unwrap();
+        site.spool_bytes = 512 << 20;
+        // Ten channels every two seconds, at what a reading takes; of 64 segments of 4 MiB and more a sixteenth is reserve.
+        let most = (512 << 20) as f64 / (5.0 * SPOOL_BYTES_PER_READING as f64) / 3_600.0;
+        let hours = spool_hours(&site);
+        assert!((most * 0.9..most).contains(&hours), "{hours} of {most}");
+        site.spool_bytes *= 2;
+        assert!((spool_hours(&site) / hours - 2.0).abs() < 0.1);
+        site.buses[0].flat_out = true;
+        assert!(spool_hours(&site) < hours);
+    }
+
+    #[test]
+    fn a_plan_is_written_for_machines() {
+        let plan = Plan::of(&site(2, 9600, 2_000).unwrap().buses[0]);
+        let json = serde_json::to_value(&plan).unwrap();
+        assert_eq!((&json["parts"][1]["device"], &json["parts"][1]["fastest_near_a_limit_ms"]), (&"d2".into(), &500.into()));
+        assert_eq!(json["share_with_dead"].as_array().unwrap().len(), 6);
     }
 
     #[test]
