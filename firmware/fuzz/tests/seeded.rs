@@ -90,6 +90,12 @@ fn change_content(chance: &mut Chance, content: &mut [u16]) {
         content[at] = word;
     }
     if chance.below(3) == 0 {
+        // A whole level somewhere: in range or not, in clean air or not.
+        let (at, number) = ([7, 16][chance.below(2) as usize], chance.below(60) as f32 - 5.0);
+        let [high, low] = [(number.to_bits() >> 16) as u16, number.to_bits() as u16];
+        content[at..at + 4].copy_from_slice(&[high, low, high, low]);
+    }
+    if chance.below(3) == 0 {
         (content[30], content[31]) = ((20_261_124 >> 16) as u16, 20_261_124_u32 as u16);
         content[32..56].fill(0);
         (content[32], content[40], content[48]) = (0x4348, 0x3437, 0x5761);
