@@ -54,6 +54,10 @@ pub struct Profile {
     /// How its line leaves the factory, for people: the site file decides.
     #[serde(default)]
     pub line: String,
+    /// What the manual counts addresses from, 0 or 1; addresses of this profile are then as the manual prints them. Once
+    /// read, a profile's registers have wire addresses.
+    #[serde(default)]
+    pub address_base: u8,
     /// Registers between two wanted ones that may be read along.
     #[serde(default)]
     pub largest_hole: u16,
@@ -72,6 +76,8 @@ pub struct Profile {
     /// What status registers say of the values. The first that holds decides; faults stand before doubts.
     #[serde(default, rename = "status")]
     pub statuses: Vec<Status>,
+    /// The registers that hold the device's serial number.
+    pub serial: Option<Serial>,
     /// The register that shows that the instrument behind the line lives.
     pub heartbeat: Option<Heartbeat>,
     /// Its tests.
@@ -95,7 +101,7 @@ pub struct Register {
     /// Function code: 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers. All of them read.
     #[serde(default = "three")]
     pub function: u8,
-    /// Address on the wire, counted from 0.
+    /// Address, counted from the profile's `address_base`.
     pub address: u16,
     /// How the bits make a number.
     #[serde(rename = "type")]
@@ -126,7 +132,7 @@ pub enum Kind {
     U8lo,
     /// A coil or a discrete input: 0 or 1.
     Bit,
-    /// Four characters in two registers, for `unit_from` only.
+    /// Four characters in two registers, for `unit_from` and `serial` only.
     Text4,
 }
 
@@ -300,6 +306,30 @@ pub struct Identity {
     pub equals: Vec<f64>,
 }
 
+/// Where a device's serial number stands.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serial {
+    /// The registers, the most significant or the first of the text first.
+    pub registers: Vec<String>,
+    /// How people write it.
+    #[serde(default, rename = "as")]
+    pub form: SerialForm,
+}
+
+/// How a serial number is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SerialForm {
+    /// One number, in decimal digits.
+    #[default]
+    Number,
+    /// One number, in hex digits, with its leading zeros.
+    Hex,
+    /// Characters, of registers of type `text4`.
+    Text,
+}
+
 /// A register that moves as long as the instrument lives.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -330,6 +360,8 @@ pub struct Vector {
     /// The unit that the device gives a value in, by key.
     #[serde(default)]
     pub units: BTreeMap<String, String>,
+    /// The serial number.
+    pub serial: Option<String>,
 }
 
 impl Profile {
@@ -363,12 +395,14 @@ impl Profile {
             source: "firmware/register-map".to_owned(),
             confidence: "own".to_owned(),
             line: "RS-485, as its switches say".to_owned(),
+            address_base: 0,
             largest_hole: 0,
             most_registers: MOST_REGISTERS,
             registers: Vec::new(),
             identities: Vec::new(),
             values: Vec::new(),
             statuses: Vec::new(),
+            serial: None,
             heartbeat: None,
             vectors: Vec::new(),
             is_davy_node: true,
@@ -377,12 +411,27 @@ impl Profile {
 
     /// Reads and checks a profile. The error is one sentence.
     pub fn parse(file: &str, text: &str) -> Result<Profile, String> {
-        let profile: Profile = toml::from_str(text).map_err(|error| {
+        let mut profile: Profile = toml::from_str(text).map_err(|error| {
             let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
             format!("profile {file}:{line}: {}", error.message().trim().replace('\n', ", "))
         })?;
-        profile.check().map_err(|why| format!("profile {file}: {why}"))?;
+        profile.count_from_zero().and_then(|()| profile.check()).map_err(|why| format!("profile {file}: {why}"))?;
         Ok(profile)
+    }
+
+    /// Turns addresses as the manual prints them into those on the wire.
+    fn count_from_zero(&mut self) -> Result<(), String> {
+        let base = u16::from(self.address_base);
+        if base > 1 {
+            return Err(format!("address_base {base} must be 0 or 1; of a number like 40001 write the last digits only"));
+        }
+        for register in &mut self.registers {
+            register.address = register
+                .address
+                .checked_sub(base)
+                .ok_or_else(|| format!("register {:?}: address {} lies before the first, {base}", register.key, register.address))?;
+        }
+        Ok(())
     }
 
     fn register(&self, key: &str) -> Option<&Register> {

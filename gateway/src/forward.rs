@@ -11,18 +11,25 @@ use measurement::{MonotonicMs, Reading, Timestamp};
 use spool::Class;
 use telemetry::topic::GatewayId;
 use telemetry::{Catalogue, CatalogueHash, Happening};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use keeper::{Ask, Keeper};
+use crate::clock::{Clock, Promise};
+use carrier::Carrier;
+use inbox::{Ask, Inbox};
+use keeper::Keeper;
 use record::{Kept, Note};
+use sack::Sack;
 
 mod carrier;
+mod certificates;
+pub mod inbox;
 pub mod keeper;
 pub mod machine;
 pub mod mqtt;
+mod pace;
 pub mod record;
+mod sack;
 mod thin;
 
 /// Where the broker is and how to prove who we are. An `mqtts://` broker's name is always checked.
@@ -87,6 +94,8 @@ pub struct PostStatus {
     pub trouble: Option<String>,
     /// Names this spool's sequences.
     pub epoch: u64,
+    /// What is to be done about certificates, in one sentence: ours ends soon, or renewed ones cannot be used.
+    pub certificates: Option<String>,
     /// Entries the collector has not acknowledged.
     pub unacknowledged: u64,
     /// Highest sequence on disk.
@@ -111,21 +120,21 @@ pub struct PostStatus {
     pub commit_ms: u64,
 }
 
-/// Questions to the keeper that may wait; beyond this an append waits.
-const ASKS: usize = 256;
-/// An append waits so long for the keeper.
+/// An append waits so long for room in memory.
 const APPEND_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The handle of the post. Dropping every handle does not stop it; the token given to [`Post::start`] does.
 #[derive(Debug, Clone)]
 pub struct Post {
-    asks: mpsc::Sender<Ask>,
+    inbox: Arc<Inbox>,
     status: Arc<Mutex<PostStatus>>,
     stopped: watch::Receiver<bool>,
     catalogues: PathBuf,
     boot: u64,
-    lost: Arc<std::sync::atomic::AtomicU64>,
+    look: Arc<Notify>,
     in_force: watch::Sender<CatalogueHash>,
+    keeper_promise: Promise,
+    carrier_promise: Promise,
 }
 
 impl Post {
@@ -133,57 +142,58 @@ impl Post {
     /// are tried again for ever, and [`Post::status`] says how it stands. Cancelling `shutdown` commits what
     /// was appended, says goodbye to the broker and ends within two seconds; await [`Post::stopped`].
     pub fn start(config: PostConfig, clock: Clock, shutdown: CancellationToken) -> Post {
-        let (asks, asked) = mpsc::channel(ASKS);
+        let inbox = Arc::new(Inbox::default());
         let (report, reports) = mpsc::unbounded_channel();
         let (done, stopped) = watch::channel(false);
         let (in_force, catalogue) = watch::channel(CatalogueHash(0));
         let status = Arc::new(Mutex::new(PostStatus::default()));
+        let look = Arc::new(Notify::new());
         let catalogues = config.spool.join("catalogues");
+        let (keeper_promise, carrier_promise) = (Promise::default(), Promise::default());
         let keeper = Keeper {
             directory: config.spool.join("log"),
             capacity_bytes: config.capacity_bytes,
             group_ms: config.group_ms,
             holder: holder(),
             clock: clock.clone(),
-            asks: asked,
+            inbox: inbox.clone(),
             report,
-            runtime: tokio::runtime::Handle::current(),
+            promise: keeper_promise.clone(),
         };
         let thread = tokio::task::spawn_blocking(move || keeper.run());
-        let carrier = carrier::Carrier::new(config, clock.clone(), asks.clone(), status.clone(), catalogue, catalogues.clone());
+        let mut carrier = Carrier::new(config, clock.clone(), inbox.clone(), status.clone(), catalogue, catalogues.clone(), look.clone());
+        carrier.promise = carrier_promise.clone();
         let boot = clock.boot();
-        let stop = asks.clone();
+        let stop = inbox.clone();
         tokio::spawn(async move {
             carrier.run(reports, shutdown).await;
-            let _ = stop.send(Ask::Stop).await;
+            stop.ask(Ask::Stop);
             let _ = thread.await;
             let _ = done.send(true);
         });
-        Post { asks, status, stopped, catalogues, boot, lost: Arc::default(), in_force }
+        Post { inbox, status, stopped, catalogues, boot, look, in_force, keeper_promise, carrier_promise }
     }
 
     /// Hands entries in, in order. Waits up to two seconds when memory is full (the disk is too slow); what
     /// still finds no room is returned as the number of entries lost, so that polling never stops for a disk.
     pub async fn append(&self, entries: Vec<NewEntry>) -> usize {
-        let count = entries.len();
-        let kept = entries.into_iter().map(|entry| {
-            let (class, kept) = match entry.content {
-                Content::Reading { reading, parsed_at, sample_age_ms } => {
-                    let class = if entry.urgent { Class::Urgent } else { Class::Telemetry };
-                    (class, Kept::Reading { reading, parsed_at, sample_age_ms })
+        let (count, urgent) = (entries.len(), entries.iter().any(|entry| entry.urgent));
+        let fill = |sack: &mut Sack| {
+            for NewEntry { content, urgent } in &entries {
+                match content {
+                    Content::Reading { reading, parsed_at, sample_age_ms } => {
+                        let class = if *urgent { Class::Urgent } else { Class::Telemetry };
+                        sack.push(class, &Kept::Reading { reading: *reading, parsed_at: *parsed_at, sample_age_ms: *sample_age_ms });
+                    }
+                    Content::Happening(happening) => sack.push(Class::Other, &Kept::Happening(happening.clone())),
                 }
-                Content::Happening(happening) => (Class::Other, Kept::Happening(happening)),
-            };
-            (class, kept.encode())
-        });
-        let ask = Ask::Append(kept.collect());
-        match self.asks.send_timeout(ask, APPEND_WAIT).await {
-            Ok(()) => 0,
-            Err(_) => {
-                self.lost.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed);
-                count
             }
+        };
+        if self.inbox.put(count, urgent, fill) || self.inbox.put_within(APPEND_WAIT, count, urgent, fill).await {
+            return 0;
         }
+        self.inbox.lose(count as u64);
+        count
     }
 
     /// Puts a channel catalogue in force. Must be called before the first reading; readings appended
@@ -191,20 +201,30 @@ impl Post {
     pub async fn set_catalogue(&self, catalogue: Catalogue) {
         let hash = catalogue.hash();
         let known = carrier::keep_catalogue(&self.catalogues, &catalogue);
-        let _ = self.asks.send(Ask::Note(Note { boot: self.boot, catalogue: hash })).await;
+        let note = Note { boot: self.boot, catalogue: hash };
+        self.inbox.put(0, false, |sack| sack.push_note(note));
         // One that was spooled before is not spooled again: the collector asks when it lacks it.
         if !known {
-            let parts = catalogue.parts().into_iter().map(|part| (Class::Other, Kept::Part(part).encode()));
-            let _ = self.asks.send(Ask::Append(parts.collect())).await;
+            let parts: Vec<Kept> = catalogue.parts().into_iter().map(Kept::Part).collect();
+            let fill = |sack: &mut Sack| parts.iter().for_each(|part| sack.push(Class::Other, part));
+            self.inbox.put_within(APPEND_WAIT, parts.len(), true, fill).await;
         }
         let _ = self.in_force.send(hash);
     }
 
+    /// The promises of its thread and its task: kept as long as they move.
+    pub fn promises(&self) -> [(&'static str, Promise); 2] {
+        [("keeper", self.keeper_promise.clone()), ("carrier", self.carrier_promise.clone())]
+    }
+
+    /// Has the certificates' files looked at now rather than within a minute.
+    pub fn look_at_certificates(&self) {
+        self.look.notify_one();
+    }
+
     /// How it stands now.
     pub fn status(&self) -> PostStatus {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        status.lost += self.lost.load(std::sync::atomic::Ordering::Relaxed);
-        status
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns once everything appended is on disk and the task has ended after a shutdown.
@@ -213,6 +233,9 @@ impl Post {
         let _ = stopped.wait_for(|done| *done).await;
     }
 }
+
+/// What a reading takes of the spool at most, its share of notes and segment headers left out (under 1 %).
+pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
 
 /// This machine's mark, from its machine id: a spool carried to another machine begins a new epoch.
 fn holder() -> u64 {

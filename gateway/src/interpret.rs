@@ -1,15 +1,20 @@
 //! From registers to readings: what a device's answer, or its absence, means for each of its channels, and
 //! whether that is urgent. Pure: no line, no clock.
+//!
+//! What a reading claims for the first time (a limit crossed, a leap, a fault that is over) is told as unconfirmed
+//! or held back, and [`Memory::wants_again`] asks for a second reading at once (`standing`).
 
-use std::collections::HashMap;
-
-use measurement::{ChannelId, Conversion, Fault, Gas, LimitMonitor, MonotonicMs, Outcome, Reading, Timestamp, Unit};
-use register_map::{BlockError, ChannelBlock, Identity};
+use measurement::{ChannelId, Doubt, Fault, MonotonicMs, Outcome, Reading, Timestamp};
 use telemetry::{Happening, HappeningKind};
 
-use crate::device::{Block, StatedUnit, Words};
+use crate::device::{Block, Words};
 use crate::forward::{Content, NewEntry};
 use crate::site::{Channel, Device};
+use standing::{Judgement, Standing};
+
+mod foreign;
+mod node;
+mod standing;
 
 /// What came of asking a device.
 #[derive(Debug, Clone)]
@@ -34,166 +39,137 @@ pub struct At {
 /// What is remembered of a device between two answers.
 #[derive(Debug, Default)]
 pub struct Memory {
-    qualities: HashMap<u32, u8>,
-    monitors: HashMap<u32, Vec<LimitMonitor>>,
-    /// Serial number and boot count of our own node.
-    node: Option<(u64, u32)>,
-    /// Sequence of a node's channel, its newest age, and when it last moved.
-    sequences: HashMap<u32, (u16, MonotonicMs)>,
+    /// By the channel's place within its device: its number is only the catalogue's, and may change.
+    channels: Vec<Remembered>,
+    node: node::Seen,
     /// What a foreign device's heartbeat register showed, and when it last moved.
     beat: Option<(f64, MonotonicMs)>,
+    /// The serial number that a foreign device last showed.
+    serial: Option<String>,
+    /// Another one that it showed once.
+    other_serial: Option<String>,
+    /// The words of the answer at hand; kept for its room.
+    words: Words,
+    wants_again: bool,
 }
 
-/// A node's channel whose sequence rests for this many polls has stopped, although the line answers.
-const STALLED_POLLS: u64 = 5;
+#[derive(Debug)]
+struct Remembered {
+    /// The quality last told.
+    quality: Option<u8>,
+    standing: Standing,
+    /// Sequence of a node's channel, and when it last moved.
+    sequence: Option<(u16, MonotonicMs)>,
+}
 
-/// The readings of one poll.
+impl Memory {
+    /// True when the last answer claims something that only a second reading, asked for at once, can confirm.
+    pub fn wants_again(&self) -> bool {
+        self.wants_again
+    }
+
+    /// True when a value lies over half of a high limit, or any limit is crossed: worth a faster pace.
+    pub fn is_near_a_limit(&self) -> bool {
+        self.channels.iter().any(|channel| channel.standing.is_near_a_limit())
+    }
+
+    /// True when the last answer showed another serial number than before, for the first time.
+    pub fn doubts_who(&self) -> bool {
+        self.other_serial.is_some()
+    }
+
+    fn fit(&mut self, device: &Device) {
+        if self.channels.len() != device.channels.len() {
+            self.begin_anew(device);
+        }
+    }
+
+    /// Another device, or one that has started again: nothing that was seen of it holds.
+    fn begin_anew(&mut self, device: &Device) {
+        let fresh = |channel: &Channel| Remembered {
+            quality: None,
+            standing: Standing::new(channel, device.period_ms, device.profile.is_davy_node),
+            sequence: None,
+        };
+        self.channels = device.channels.iter().map(fresh).collect();
+        self.beat = None;
+    }
+}
+
+/// The readings of one answer.
 pub fn interpret(device: &Device, answer: &Answer, at: At, memory: &mut Memory) -> Vec<NewEntry> {
+    memory.fit(device);
+    memory.wants_again = false;
     let mut entries = Vec::with_capacity(device.channels.len());
-    if let Answer::Words(blocks) = answer
-        && device.profile.is_davy_node
-    {
-        node_identity(device, blocks, at, memory, &mut entries);
-    }
-    let mut words = Words::default();
+    let mut words = std::mem::take(&mut memory.words);
+    words.clear();
+    let mut has_stopped = false;
     if let Answer::Words(blocks) = answer {
-        blocks.iter().for_each(|(block, read)| words.add(*block, read));
+        if device.profile.is_davy_node {
+            node::identify(device, blocks, at, memory, &mut entries);
+        } else {
+            blocks.iter().for_each(|(block, read)| words.add(*block, read));
+            foreign::identify(device, &words, at, memory, &mut entries);
+            has_stopped = foreign::has_stopped(device, &words, at, memory);
+        }
     }
-    let has_stopped = has_stopped(device, &words, at, memory);
-    for channel in &device.channels {
+    for (place, channel) in device.channels.iter().enumerate() {
         let (outcome, sample_age_ms) = match answer {
             Answer::Nothing => (Outcome::Bad(Fault::NoCommunication), 0),
             Answer::Refused(_) => (Outcome::Bad(Fault::DeviceRefused), 0),
-            Answer::Words(blocks) if device.profile.is_davy_node => node_channel(device, channel, blocks, at, memory),
-            Answer::Words(_) => (foreign_channel(device, channel, &words, has_stopped), 0),
+            Answer::Words(blocks) if device.profile.is_davy_node => node::channel(device, place, blocks, at, memory),
+            Answer::Words(_) => (foreign::channel(device, channel, &words, has_stopped), 0),
         };
         // A number beyond the declared range says "high", whatever else it says.
         let outcome = beyond_range(channel, outcome);
         let sampled_at = at.wall.plus_ms(-i64::from(sample_age_ms));
-        let urgent = is_urgent(channel, outcome, sampled_at, memory);
-        let reading = Reading { channel: ChannelId(channel.number), sampled_at, outcome };
-        entries.push(NewEntry { content: Content::Reading { reading, parsed_at: at.mono, sample_age_ms }, urgent });
+        let remembered = &mut memory.channels[place];
+        let (outcome, crossed) = match (remembered.standing.judge(outcome, sampled_at, at.mono), outcome.value()) {
+            (Judgement::Believed { crossed }, _) => (outcome, crossed),
+            (Judgement::Unconfirmed, Some(value)) => {
+                memory.wants_again = true;
+                (Outcome::Uncertain(value, Doubt::Unconfirmed), true)
+            }
+            (Judgement::Held | Judgement::Unconfirmed, _) => {
+                memory.wants_again = true;
+                continue;
+            }
+        };
+        entries.push(told(remembered, channel, outcome, crossed, at, sample_age_ms));
     }
+    memory.words = words;
     entries
 }
 
-/// True when the register that shows life has not moved for longer than the profile allows.
-fn has_stopped(device: &Device, words: &Words, at: At, memory: &mut Memory) -> bool {
-    let (Some(heartbeat), Some(beat)) = (&device.profile.heartbeat, device.profile.beat(words)) else { return false };
-    let (last, since) = *memory.beat.get_or_insert((beat, at.mono));
-    if last != beat {
-        memory.beat = Some((beat, at.mono));
-        return false;
-    }
-    at.mono.since(since) > u64::from(heartbeat.still_s) * 1000
+/// No second reading came (the fault says why), or it contradicts the first once more: what was held back for it
+/// is a fault, because it may not go untold. What was told as unconfirmed stays so.
+pub fn unconfirmed(device: &Device, why: Fault, at: At, memory: &mut Memory) -> Vec<NewEntry> {
+    memory.fit(device);
+    memory.wants_again = false;
+    let channels = device.channels.iter().zip(&mut memory.channels);
+    let held = channels.filter_map(|(channel, remembered)| remembered.standing.was_held().then_some((channel, remembered)));
+    held.map(|(channel, remembered)| told(remembered, channel, Outcome::Bad(why), false, at, 0)).collect()
 }
 
-fn foreign_channel(device: &Device, channel: &Channel, words: &Words, has_stopped: bool) -> Outcome {
-    let outcome = device.profile.read(&channel.key, words);
-    if outcome.value().is_none() {
-        return outcome;
-    }
-    if has_stopped {
-        return Outcome::Bad(Fault::HeartbeatStalled);
-    }
-    match device.profile.stated_unit(&channel.key, words) {
-        StatedUnit::None => outcome,
-        StatedUnit::Is(unit) => converted(channel, outcome, unit),
-        StatedUnit::Unknown if channel.unit == Unit::None => outcome,
-        StatedUnit::Unknown => Outcome::Bad(Fault::Configuration),
-    }
-}
-
-/// The outcome in the channel's unit. A channel in "1" takes the number as it stands and claims no unit for it.
-fn converted(channel: &Channel, outcome: Outcome, from: Unit) -> Outcome {
-    if channel.unit == Unit::None {
-        return outcome;
-    }
-    // The site file states no molar mass, and 25 °C is only a stand-in: without both there is no mg/m3 to convert.
-    let gas = Gas { molar_mass: f32::NAN, lel_percent_vol: channel.lel_percent_vol };
-    let conversion = Conversion { gas, reference_celsius: channel.reference_celsius.unwrap_or(25.0) };
-    match outcome {
-        Outcome::Good(value) => conversion.convert(value, from, channel.unit).map(Outcome::Good),
-        Outcome::Uncertain(value, doubt) => conversion.convert(value, from, channel.unit).map(|value| Outcome::Uncertain(value, doubt)),
-        Outcome::Bad(_) => Some(outcome),
-    }
-    .unwrap_or(Outcome::Bad(Fault::Configuration))
+/// An entry of a channel; urgent when a limit was crossed, or claimed to be, or when the quality is another than last.
+fn told(remembered: &mut Remembered, channel: &Channel, outcome: Outcome, crossed: bool, at: At, sample_age_ms: u32) -> NewEntry {
+    let before = remembered.quality.replace(outcome.quality());
+    let urgent = crossed || before.is_some_and(|before| before != outcome.quality());
+    let sampled_at = at.wall.plus_ms(-i64::from(sample_age_ms));
+    let reading = Reading { channel: ChannelId(channel.number), sampled_at, outcome };
+    NewEntry { content: Content::Reading { reading, parsed_at: at.mono, sample_age_ms }, urgent }
 }
 
 fn beyond_range(channel: &Channel, outcome: Outcome) -> Outcome {
     match (outcome, channel.range) {
-        (Outcome::Good(value), Some((_, high))) if value.get() > high => Outcome::Uncertain(value, measurement::Doubt::OverRange),
+        (Outcome::Good(value), Some((_, high))) if value.get() > high => Outcome::Uncertain(value, Doubt::OverRange),
         _ => outcome,
     }
 }
 
-fn is_urgent(channel: &Channel, outcome: Outcome, at: Timestamp, memory: &mut Memory) -> bool {
-    let before = memory.qualities.insert(channel.number, outcome.quality());
-    let mut urgent = before.is_some_and(|before| before != outcome.quality());
-    if let Some(value) = outcome.value() {
-        let monitors =
-            memory.monitors.entry(channel.number).or_insert_with(|| channel.limits.iter().map(|limit| LimitMonitor::new(*limit)).collect());
-        for monitor in monitors {
-            urgent |= monitor.observe(value, at).is_some();
-        }
-    }
-    urgent
-}
-
-fn words_at(blocks: &[(Block, Vec<u16>)], address: u16, count: usize) -> Option<&[u16]> {
-    blocks.iter().find_map(|(block, words)| {
-        let offset = usize::from(address.checked_sub(block.address)?);
-        words.get(offset..offset + count)
-    })
-}
-
-fn node_identity(device: &Device, blocks: &[(Block, Vec<u16>)], at: At, memory: &mut Memory, entries: &mut Vec<NewEntry>) {
-    let Some(words) = words_at(blocks, register_map::IDENTITY, register_map::IDENTITY_WORDS) else { return };
-    let Ok(identity) = Identity::decode(words) else { return };
-    let now = (identity.serial, identity.boot_count);
-    let said = match memory.node.replace(now) {
-        Some((serial, _)) if serial != identity.serial => Some((
-            HappeningKind::DeviceReplaced,
-            format!("device {} has serial {:016X} where {serial:016X} was", device.name, identity.serial),
-        )),
-        Some((_, boots)) if boots != identity.boot_count => {
-            Some((HappeningKind::DeviceRestarted, format!("device {} restarted ({:?})", device.name, identity.reset_cause)))
-        }
-        _ => None,
-    };
-    if let Some((kind, text)) = said {
-        memory.sequences.clear();
-        let happening = Happening { kind: kind.into(), at_ms: at.wall.0, text, about: device.name.clone() };
-        entries.push(NewEntry { content: Content::Happening(happening), urgent: true });
-    }
-}
-
-fn node_channel(device: &Device, channel: &Channel, blocks: &[(Block, Vec<u16>)], at: At, memory: &mut Memory) -> (Outcome, u32) {
-    let identity = words_at(blocks, register_map::IDENTITY, register_map::IDENTITY_WORDS).map(Identity::decode);
-    let boot = match identity {
-        Some(Ok(identity)) => identity.boot_count as u8,
-        Some(Err(BlockError::Magic(_) | BlockError::Version(_))) => return (Outcome::Bad(Fault::WrongDevice), 0),
-        _ => return (Outcome::Bad(Fault::Corrupt), 0),
-    };
-    let Ok(number) = channel.key.parse::<u16>() else { return (Outcome::Bad(Fault::Configuration), 0) };
-    let Some(words) = words_at(blocks, register_map::channel_address(number), register_map::CHANNEL_WORDS) else {
-        return (Outcome::Bad(Fault::Corrupt), 0);
-    };
-    let Ok(block) = ChannelBlock::decode(number, words) else { return (Outcome::Bad(Fault::Corrupt), 0) };
-    if block.boot != boot {
-        // A block from before a restart beside an identity from after it.
-        return (Outcome::Bad(Fault::Corrupt), 0);
-    }
-    if block.unit != channel.unit {
-        return (Outcome::Bad(Fault::Configuration), 0);
-    }
-    let last = memory.sequences.entry(channel.number).or_insert((block.sequence, at.mono));
-    if last.0 != block.sequence {
-        *last = (block.sequence, at.mono);
-    } else if block.outcome.value().is_some() && at.mono.since(last.1) > STALLED_POLLS * device.period_ms.max(1_000) {
-        return (Outcome::Bad(Fault::HeartbeatStalled), 0);
-    }
-    (block.outcome, block.sample_age_ms)
+fn happening(kind: HappeningKind, device: &Device, at: At, text: String) -> NewEntry {
+    let happening = Happening { kind: kind.into(), at_ms: at.wall.0, text, about: device.name.clone() };
+    NewEntry { content: Content::Happening(happening), urgent: true }
 }
 
 #[cfg(test)]

@@ -154,6 +154,7 @@ impl<D: Disk> Spool<D> {
             positions: VecDeque::new(),
             owed: VecDeque::new(),
             written: 0,
+            begun: false,
         };
         if report.identity_lost {
             let moved = spool.moved();
@@ -301,7 +302,7 @@ impl Found {
         let end = (info.end as usize).min(bytes.len());
         segment::make_durable(&file, &bytes, end, garbage)?;
         let whole = segment::Header::decode(&bytes, info.number).is_some() && info.level == Level::Whole;
-        Ok((whole && bytes.len() as u64 == config.segment_bytes).then(|| Active { file, pending: Vec::new(), synced: end as u64 }))
+        Ok((whole && bytes.len() as u64 == config.segment_bytes).then(|| Active::new(file, end as u64)))
     }
 
     /// Missing sequences between what is held, in the epoch's numbering.

@@ -94,6 +94,8 @@ pub struct Spool<D: Disk = DirDisk> {
     pub(crate) owed: VecDeque<Vec<u8>>,
     /// Bytes written to segments since this was opened: what wears the flash.
     pub(crate) written: u64,
+    /// A segment was begun since spares were last looked after.
+    pub(crate) begun: bool,
 }
 
 /// The note in force, and the number that the last one had.
@@ -146,6 +148,12 @@ impl<D: Disk> Spool<D> {
             self.sync_active()?;
         }
         Ok(self.highest())
+    }
+
+    /// Preallocates ahead, so that the next segment is begun without waiting for that. Worth a call after a commit.
+    pub fn prepare(&mut self) -> Result<(), Failed> {
+        self.check()?;
+        if std::mem::take(&mut self.begun) { self.refill_spares() } else { Ok(()) }
     }
 
     /// Writes down what is acknowledged, so that a restart sends less again. Not needed for correctness.
@@ -408,7 +416,8 @@ impl<D: Disk> Spool<D> {
         self.seal_active()?;
         self.next_number += 1;
         self.note.written_at = None;
-        self.active = Some(Active { file, pending: Vec::new(), synced: segment::HEADER_BYTES as u64 });
+        self.active = Some(Active::new(file, segment::HEADER_BYTES as u64));
+        self.begun = true;
         self.written += segment::HEADER_BYTES as u64;
         self.segments.push_back(Info::empty(header, self.config.segment_bytes));
         self.unmarked = true;

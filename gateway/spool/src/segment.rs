@@ -215,9 +215,19 @@ pub struct Active<F> {
     pub pending: Vec<u8>,
     /// Everything before this is on the disk.
     pub synced: u64,
+    /// The newest bytes before `synced`: what is read at once after it was written is read from here.
+    pub tail: Vec<u8>,
 }
 
+/// No more than this of what is on the disk is kept in memory too.
+const MOST_TAIL: usize = 128 << 10;
+
 impl<F: DiskFile> Active<F> {
+    /// A segment whose bytes before `synced` are on the disk.
+    pub fn new(file: F, synced: u64) -> Active<F> {
+        Active { file, pending: Vec::new(), synced, tail: Vec::new() }
+    }
+
     /// Writes and syncs what is pending. After an error nothing may be assumed about what is on the disk:
     /// the kernel forgets a failed write-back, so a second sync that succeeds proves nothing.
     pub fn sync(&mut self) -> io::Result<()> {
@@ -227,8 +237,19 @@ impl<F: DiskFile> Active<F> {
         self.file.write_at(self.synced, &self.pending)?;
         self.file.sync()?;
         self.synced += self.pending.len() as u64;
-        self.pending.clear();
+        if self.tail.len() + self.pending.len() <= MOST_TAIL {
+            self.tail.append(&mut self.pending);
+        } else {
+            std::mem::swap(&mut self.tail, &mut self.pending);
+            self.pending.clear();
+        }
         Ok(())
+    }
+
+    /// The synced bytes from `offset` on, when they are in memory.
+    pub fn in_memory(&self, offset: u64) -> Option<&[u8]> {
+        let begins = self.synced - self.tail.len() as u64;
+        self.tail.get(usize::try_from(offset.checked_sub(begins)?).ok()?..)
     }
 
     /// Where the next record will start.

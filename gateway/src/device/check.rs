@@ -3,7 +3,7 @@
 use measurement::Unit;
 
 use super::read::number_written;
-use super::{Condition, Kind, MOST_REGISTERS, Profile, Register, UNITS, Value};
+use super::{Condition, Kind, MOST_REGISTERS, Profile, Register, SerialForm, UNITS, Value};
 
 impl Profile {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -34,6 +34,27 @@ impl Profile {
             self.numeric("the identity", &identity.register)?;
             if identity.equals.is_empty() {
                 return Err(format!("the identity register {:?} needs at least one number in `equals`", identity.register));
+            }
+        }
+        if let Some(serial) = &self.serial {
+            if serial.registers.is_empty() {
+                return Err("the serial number needs at least one register".to_owned());
+            }
+            let mut bits = 0;
+            for key in &serial.registers {
+                let register = self.there("the serial number", key)?;
+                let is_text = register.kind == Kind::Text4;
+                let is_whole = matches!(register.kind, Kind::U16 | Kind::U32 | Kind::U8hi | Kind::U8lo);
+                if is_text != (serial.form == SerialForm::Text) || !is_text && !is_whole {
+                    return Err(format!(
+                        "the serial number is made of text4 registers as \"text\", or of u16, u32, u8hi and u8lo; {key:?} is {:?}",
+                        register.kind
+                    ));
+                }
+                bits += if is_text { 0 } else { register.width() };
+            }
+            if bits > 64 {
+                return Err(format!("a serial number of {bits} bits is too long for a number; 64 are the most"));
             }
         }
         if let Some(heartbeat) = &self.heartbeat {
@@ -100,7 +121,7 @@ impl Profile {
     fn numeric(&self, whose: &str, key: &str) -> Result<&Register, String> {
         let register = self.there(whose, key)?;
         if register.kind == Kind::Text4 {
-            return Err(format!("{whose} needs a number, and register {key:?} is text; text is only for unit_from"));
+            return Err(format!("{whose} needs a number, and register {key:?} is text; text is only for unit_from and serial"));
         }
         Ok(register)
     }

@@ -1,10 +1,11 @@
 //! From words to a value: which registers must be asked for, and what their words say. Pure.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use measurement::{Fault, Outcome, Unit};
 
-use super::{By, Condition, Kind, MOST_REGISTERS, Order, Profile, Register, Value, Verdict};
+use super::{By, Condition, Kind, MOST_REGISTERS, Order, Profile, Register, SerialForm, Value, Verdict};
+use crate::site::Workarounds;
 
 /// Registers, coils or inputs read in one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,18 +20,31 @@ pub struct Block {
 
 /// What was read, by function and address. A coil or an input is a word of 0 or 1.
 #[derive(Debug, Clone, Default)]
-pub struct Words(BTreeMap<(u8, u16), u16>);
+pub struct Words {
+    /// Function, first address, and where its words lie in `all`: few, because a device is asked few questions.
+    spans: Vec<(u8, u16, Range<usize>)>,
+    all: Vec<u16>,
+}
 
 impl Words {
     /// Adds a block's words.
     pub fn add(&mut self, block: Block, words: &[u16]) {
-        for (place, word) in words.iter().enumerate().take(usize::from(block.count)) {
-            self.0.insert((block.function, block.address.wrapping_add(place as u16)), *word);
-        }
+        let begin = self.all.len();
+        self.all.extend(words.iter().take(usize::from(block.count)));
+        self.spans.push((block.function, block.address, begin..self.all.len()));
+    }
+
+    /// Forgets everything but its room.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.all.clear();
     }
 
     fn get(&self, function: u8, address: u16) -> Option<u16> {
-        self.0.get(&(function, address)).copied()
+        self.spans.iter().rev().filter(|span| span.0 == function).find_map(|(_, first, place)| {
+            let words = self.all.get(place.clone())?;
+            words.get(usize::from(address.wrapping_sub(*first))).copied()
+        })
     }
 }
 
@@ -85,6 +99,21 @@ impl Register {
         })
     }
 
+    /// The printable ones of its four characters.
+    fn characters(&self, words: &Words) -> Option<impl Iterator<Item = char> + use<>> {
+        Some(self.four_bytes(words)?.into_iter().filter(u8::is_ascii_graphic).map(char::from))
+    }
+
+    /// How many bits its number has at most.
+    pub(super) fn width(&self) -> u32 {
+        match self.kind {
+            Kind::U8hi | Kind::U8lo => 8,
+            Kind::U32 | Kind::I32 | Kind::F32 | Kind::Text4 => 32,
+            Kind::Bit => 1,
+            Kind::U16 | Kind::I16 => 16,
+        }
+    }
+
     fn was_read(&self, words: &Words) -> bool {
         (0..self.words()).all(|place| self.address.checked_add(place).and_then(|address| words.get(self.function, address)).is_some())
     }
@@ -125,10 +154,11 @@ impl Value {
 }
 
 impl Profile {
-    /// The requests that read these values and everything that says something of them.
-    pub fn blocks(&self, keys: &[&str]) -> Vec<Block> {
+    /// The requests that read these values and everything that says something of them. The serial number is read along
+    /// where that costs no request more.
+    pub fn blocks(&self, keys: &[&str], workarounds: &Workarounds) -> Vec<Block> {
         if self.is_davy_node {
-            return node_blocks(keys);
+            return node_blocks(keys, workarounds);
         }
         let is_wanted = |key: &str| keys.contains(&key);
         let of_values = self.values.iter().filter(|value| is_wanted(&value.key)).flat_map(Value::registers);
@@ -139,25 +169,83 @@ impl Profile {
             .flat_map(|status| status.condition.registers().chain(status.when.iter().flat_map(Condition::registers)));
         let of_device = self.identities.iter().map(|identity| identity.register.as_str());
         let of_life = self.heartbeat.iter().map(|heartbeat| heartbeat.register.as_str());
-        let wanted = of_values.chain(of_statuses).chain(of_device).chain(of_life).filter_map(|key| self.register(key));
-        let mut spans: Vec<(u8, u32, u32)> = wanted
+        let mut wanted: Vec<&str> = of_values.chain(of_statuses).chain(of_device).chain(of_life).collect();
+        let without = self.joined(&wanted, workarounds);
+        wanted.extend(self.serial_keys());
+        let with = self.joined(&wanted, workarounds);
+        if with.len() <= without.len() { with } else { without }
+    }
+
+    /// The requests that read the serial number alone, for a device that was silent and may have been changed; none when
+    /// the device has no serial number, or when it is read with every poll.
+    pub fn serial_blocks(&self, keys: &[&str], workarounds: &Workarounds) -> Vec<Block> {
+        let polled = self.blocks(keys, workarounds);
+        let is_polled = |block: &Block| {
+            let end = |block: &Block| u32::from(block.address) + u32::from(block.count);
+            polled.iter().any(|other| other.function == block.function && other.address <= block.address && end(block) <= end(other))
+        };
+        let blocks = self.joined(&self.serial_keys().collect::<Vec<_>>(), workarounds);
+        if blocks.iter().all(is_polled) { Vec::new() } else { blocks }
+    }
+
+    fn serial_keys(&self) -> impl Iterator<Item = &str> {
+        self.serial.iter().flat_map(|serial| serial.registers.iter().map(String::as_str))
+    }
+
+    /// The fewest requests for these registers that the profile and the line's workarounds allow.
+    fn joined(&self, keys: &[&str], workarounds: &Workarounds) -> Vec<Block> {
+        let mut spans: Vec<(u8, u32, u32)> = keys
+            .iter()
+            .filter_map(|key| self.register(key))
             .map(|register| {
                 let first = u32::from(register.address);
                 (register.function, first, first + u32::from(register.words()))
             })
             .collect();
         spans.sort_unstable();
-        let (hole, most) = (u32::from(self.largest_hole), u32::from(self.most_registers));
+        spans.dedup();
+        let (hole, most) = (u32::from(self.largest_hole), u32::from(self.most_registers.min(workarounds.max_registers_per_request)));
+        let may_join = !workarounds.one_request_per_field;
         let mut joined: Vec<(u8, u32, u32)> = Vec::new();
         for (function, start, end) in spans {
             match joined.last_mut() {
                 // A register inside the last request needs nothing more, however long that request is.
-                Some(last) if last.0 == function && end <= last.2 => {}
-                Some(last) if last.0 == function && start <= last.2 + hole && end - last.1 <= most => last.2 = end,
+                Some(last) if last.0 == function && start >= last.1 && end <= last.2 => {}
+                // A number of two registers is never read in two requests: it could be torn.
+                Some(last) if may_join && last.0 == function && start <= last.2 + hole && end - last.1 <= most => last.2 = end,
                 _ => joined.push((function, start, end)),
             }
         }
         joined.into_iter().map(|(function, start, end)| Block { function, address: start as u16, count: (end - start) as u16 }).collect()
+    }
+
+    /// The device's serial number as people write it; `None` when it has none, was not read, or shows nothing but zeros or
+    /// ones. A change of it means that another device answers.
+    pub fn serial(&self, words: &Words) -> Option<String> {
+        if self.is_davy_node {
+            let identity: Option<Vec<u16>> =
+                (0..register_map::IDENTITY_WORDS as u16).map(|place| words.get(3, register_map::IDENTITY + place)).collect();
+            return register_map::Identity::decode(&identity?).ok().map(|identity| format!("{:016X}", identity.serial));
+        }
+        let serial = self.serial.as_ref()?;
+        let registers = || serial.registers.iter().map(|key| self.register(key));
+        if serial.form == SerialForm::Text {
+            let mut text = String::new();
+            for register in registers() {
+                text.extend(register?.characters(words)?);
+            }
+            return Some(text).filter(|text| !text.is_empty());
+        }
+        let (mut number, mut width) = (0_u64, 0);
+        for register in registers() {
+            let register = register?;
+            number = number << register.width() | register.number(words)? as u64;
+            width += register.width();
+        }
+        let is_blank = number == 0 || number == u64::MAX >> 64_u32.saturating_sub(width);
+        let digits = width.div_ceil(4) as usize;
+        let written = if serial.form == SerialForm::Hex { format!("{number:0digits$X}") } else { number.to_string() };
+        Some(written).filter(|_| !is_blank)
     }
 
     /// What the words say of a value, in the device's own unit. Words that were not read make no value.
@@ -264,9 +352,8 @@ impl Profile {
 impl Register {
     fn says(&self, what: &str, words: &Words) -> bool {
         if self.kind == Kind::Text4 {
-            let Some(bytes) = self.four_bytes(words) else { return false };
-            let text: String = bytes.iter().filter(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect();
-            return text.eq_ignore_ascii_case(what);
+            let Some(characters) = self.characters(words) else { return false };
+            return characters.collect::<String>().eq_ignore_ascii_case(what);
         }
         number_written(what).is_some_and(|wanted| self.number(words) == Some(f64::from(wanted)))
     }
@@ -277,8 +364,9 @@ pub(super) fn number_written(text: &str) -> Option<u32> {
     text.strip_prefix("0x").map_or_else(|| text.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok())
 }
 
-/// Seven channel blocks fit one request.
-fn node_blocks(keys: &[&str]) -> Vec<Block> {
+/// Seven channel blocks fit one request. A block is never split: its check word covers all of it.
+fn node_blocks(keys: &[&str], workarounds: &Workarounds) -> Vec<Block> {
+    let most = if workarounds.one_request_per_field { 0 } else { MOST_REGISTERS.min(workarounds.max_registers_per_request) };
     let mut channels: Vec<u16> = keys.iter().filter_map(|key| key.parse().ok()).collect();
     channels.sort_unstable();
     channels.dedup();
@@ -287,11 +375,7 @@ fn node_blocks(keys: &[&str]) -> Vec<Block> {
     for channel in channels {
         let address = register_map::channel_address(channel);
         match blocks.last_mut() {
-            Some(last)
-                if last.address != register_map::IDENTITY
-                    && address == last.address + last.count
-                    && last.count + words <= MOST_REGISTERS =>
-            {
+            Some(last) if last.address != register_map::IDENTITY && address == last.address + last.count && last.count + words <= most => {
                 last.count += words;
             }
             _ => blocks.push(Block { function: 3, address, count: words }),

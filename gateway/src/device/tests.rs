@@ -3,8 +3,10 @@ use measurement::Outcome;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::site::Workarounds;
 
 mod language;
+mod serial;
 
 const SCHEMA: &str = include_str!("../../profiles/profile.schema.json");
 
@@ -44,7 +46,7 @@ fn every_value_of_a_shipped_profile_is_read_with_all_it_needs() {
         let profile = Profile::parse(id, text).unwrap();
         for key in profile.keys() {
             let mut words = Words::default();
-            for block in profile.blocks(&[&key]) {
+            for block in profile.blocks(&[&key], &Workarounds::default()) {
                 assert!((1..=profile.most_registers).contains(&block.count), "{id} {key}: {block:?}");
                 words.add(block, &vec![0; usize::from(block.count)]);
             }
@@ -138,6 +140,7 @@ fn the_schema_names_exactly_the_keys_that_the_gateway_accepts() {
     };
     check("", "", "");
     check("/properties/heartbeat", "[heartbeat]\n", "");
+    check("/properties/serial", "[serial]\n", "");
     for table in ["register", "identity", "value", "status", "vector"] {
         check(&format!("/$defs/{table}"), &format!("[[{table}]]\n"), "");
     }
@@ -198,10 +201,10 @@ fn words_that_were_not_read_make_no_value() {
 #[test]
 fn neighbouring_registers_are_read_in_one_request_and_never_more_than_125() {
     let profile = Profile::parse("x", SHIPPED[0].1).unwrap();
-    assert_eq!(profile.blocks(&["gas"]), [Block { function: 3, address: 0, count: 11 }]);
+    assert_eq!(profile.blocks(&["gas"], &Workarounds::default()), [Block { function: 3, address: 0, count: 11 }]);
     let node = Profile::davy_node();
     let keys: Vec<String> = (0..16).map(|key| key.to_string()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    assert!(node.blocks(&keys).iter().all(|block| block.count <= MOST_REGISTERS));
-    assert_eq!(node.blocks(&keys).iter().skip(1).map(|block| block.count).sum::<u16>(), 16 * 16);
+    assert!(node.blocks(&keys, &Workarounds::default()).iter().all(|block| block.count <= MOST_REGISTERS));
+    assert_eq!(node.blocks(&keys, &Workarounds::default()).iter().skip(1).map(|block| block.count).sum::<u16>(), 16 * 16);
 }

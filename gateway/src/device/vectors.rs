@@ -17,7 +17,7 @@ impl Profile {
         let mut failures = Vec::new();
         let mut image = Words::default();
         for (functions, words) in [(&[3, 4][..], &vector.words), (&[1], &vector.coils), (&[2], &vector.inputs)] {
-            fill(&mut image, functions, words, &mut |why| failures.push(format!("{}: {why}", vector.name)));
+            fill(&mut image, functions, words, self.address_base, &mut |why| failures.push(format!("{}: {why}", vector.name)));
         }
         for (key, expected) in &vector.expect {
             let found = self.read(key, &image);
@@ -37,13 +37,19 @@ impl Profile {
                 failures.push(format!("{}: the unit of {key} is {found} where {expected} is expected", vector.name));
             }
         }
+        let found = self.serial(&image);
+        if vector.serial.is_some() && found != vector.serial {
+            let shown = |serial: &Option<String>| serial.as_ref().map_or("not there".to_owned(), |serial| format!("{serial:?}"));
+            failures.push(format!("{}: the serial number is {} where {} is expected", vector.name, shown(&found), shown(&vector.serial)));
+        }
         failures
     }
 }
 
-fn fill(image: &mut Words, functions: &[u8], words: &BTreeMap<String, Vec<u16>>, wrong: &mut dyn FnMut(String)) {
+fn fill(image: &mut Words, functions: &[u8], words: &BTreeMap<String, Vec<u16>>, base: u8, wrong: &mut dyn FnMut(String)) {
     for (written, values) in words {
-        let Some(address) = number_written(written).and_then(|address| u16::try_from(address).ok()) else {
+        let address = number_written(written).and_then(|address| u16::try_from(address).ok()?.checked_sub(base.into()));
+        let Some(address) = address else {
             wrong(format!("{written:?} is not an address"));
             continue;
         };

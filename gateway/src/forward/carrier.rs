@@ -9,98 +9,130 @@ use measurement::{MonotonicMs, Timestamp};
 use prost::Message;
 use spool::{Class, Record};
 use telemetry::topic::{Kind, topic};
-use telemetry::{Ack, BatchBuilder, Birth, Catalogue, CatalogueHash, Command, Entry, Header, Order, Status};
-use tokio::sync::{mpsc, oneshot, watch};
+use telemetry::{
+    Ack, BatchBuilder, Birth, Catalogue, CatalogueHash, ClockQuality, Command, Entry, Happening, HappeningKind, Header, Order, Status,
+};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::keeper::{Ask, Standing};
+use super::certificates::{Certificates, EndWatch, warning};
+use super::inbox::{Ask, Inbox};
+use super::keeper::Standing;
 use super::machine::{Machine, Wanted};
-use super::mqtt::{Connection, News};
+use super::mqtt::{Connection, Destination, News, split_url};
+use super::pace::Pace;
 use super::record::{Kept, Note};
 use super::{PostConfig, PostStatus};
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 
 /// Heartbeat.
 const STATUS_EVERY_MS: u64 = 5_000;
 /// Records asked of the spool for one batch; more do not fit its 64 KiB anyway.
 const BATCH_RECORDS: usize = 1_500;
-/// First pause after a lost connection; doubled up to the last.
-const FIRST_RETRY_MS: u64 = 500;
-const LAST_RETRY_MS: u64 = 30_000;
+/// The machine hears of the time at least this often.
+const LOOK_EVERY_MS: u64 = 500;
+/// The files of certificates are looked at this often, and when somebody asks for it.
+const CERTIFICATES_EVERY_MS: u64 = 60_000;
 /// The same catalogue is not sent more often than this.
 const CATALOGUE_EVERY_MS: u64 = 5_000;
+
+/// A turn of the task waits for the keeper's disk at most; after this it hangs.
+const MOVES_WITHIN_MS: u64 = 60_000;
 
 /// Everything the task owns.
 pub struct Carrier {
     config: PostConfig,
     clock: Clock,
-    asks: mpsc::Sender<Ask>,
+    inbox: Arc<Inbox>,
     status: Arc<Mutex<PostStatus>>,
     catalogue: watch::Receiver<CatalogueHash>,
     catalogues: PathBuf,
     machine: Machine,
     standing: Standing,
     connection: Option<Connection>,
+    is_connected: bool,
+    /// How many connections there were.
+    connections: u64,
+    pace: Pace,
     retry_at: MonotonicMs,
-    retry_ms: u64,
+    certificates: Option<Certificates>,
+    certificates_at: MonotonicMs,
+    end_watch: EndWatch,
+    look: Arc<Notify>,
     status_at: MonotonicMs,
     /// The nonce out and when it was sent.
     nonce: Option<(u64, MonotonicMs)>,
     transit_ms: Option<u32>,
     catalogue_sent: Option<(u64, MonotonicMs)>,
     renewed_epoch: Option<u64>,
+    /// Kept as long as the task moves.
+    pub promise: Promise,
 }
 
 impl Carrier {
     pub fn new(
         config: PostConfig,
         clock: Clock,
-        asks: mpsc::Sender<Ask>,
+        inbox: Arc<Inbox>,
         status: Arc<Mutex<PostStatus>>,
         catalogue: watch::Receiver<CatalogueHash>,
         catalogues: PathBuf,
+        look: Arc<Notify>,
     ) -> Carrier {
         Carrier {
             config,
             clock,
-            asks,
+            inbox,
             status,
             catalogue,
             catalogues,
             machine: Machine::default(),
             standing: Standing::default(),
             connection: None,
+            is_connected: false,
+            connections: 0,
+            pace: Pace::default(),
             retry_at: MonotonicMs(0),
-            retry_ms: FIRST_RETRY_MS,
+            certificates: None,
+            certificates_at: MonotonicMs(0),
+            end_watch: EndWatch::default(),
+            look,
             status_at: MonotonicMs(0),
             nonce: None,
             transit_ms: None,
             catalogue_sent: None,
             renewed_epoch: None,
+            promise: Promise::default(),
         }
     }
 
     /// Runs until the shutdown.
     pub async fn run(mut self, mut reports: mpsc::UnboundedReceiver<Standing>, shutdown: CancellationToken) {
         let (news_out, mut news) = mpsc::unbounded_channel();
-        let mut tick = tokio::time::interval(Duration::from_millis(250));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let look = self.look.clone();
         loop {
+            self.promise.until(MonotonicMs(self.clock.mono().0 + MOVES_WITHIN_MS));
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(said) = news.recv() => self.heard(said).await,
+                Some((number, said)) = news.recv() => {
+                    if self.connection.as_ref().is_some_and(|connection| connection.number() == number) {
+                        self.heard(said);
+                    }
+                }
                 Some(standing) = reports.recv() => self.stored(standing),
-                _ = tick.tick() => self.tick(&news_out),
+                () = look.notified() => self.certificates_at = MonotonicMs(0),
+                () = tokio::time::sleep(self.rest()) => {}
             }
             while let Ok(standing) = reports.try_recv() {
                 self.stored(standing);
             }
+            self.look_at_the_clock(&news_out);
             self.send_what_is_due().await;
-            self.publish_status();
         }
         self.say_goodbye().await;
+        self.promise.release();
     }
 
     fn stored(&mut self, standing: Standing) {
@@ -108,7 +140,7 @@ impl Carrier {
         if standing.epoch != 0 && (reopened || standing.epoch != self.standing.epoch) {
             let acknowledged = standing.acknowledged.clone().unwrap_or_default();
             self.machine = Machine::new(standing.floor, standing.highest, acknowledged);
-            if self.connection.is_some() && self.status().connected {
+            if self.is_connected {
                 self.machine.connected(self.clock.mono());
                 self.greet(standing.epoch, standing.floor, standing.highest);
             }
@@ -116,21 +148,29 @@ impl Carrier {
             self.machine.durable(standing.floor, standing.highest);
         }
         self.standing = standing;
+        self.publish_status();
     }
 
-    fn tick(&mut self, news: &mpsc::UnboundedSender<News>) {
+    /// How long nothing is to be done by itself.
+    fn rest(&self) -> Duration {
+        let now = self.clock.mono();
+        let due = if self.connection.is_none() { self.retry_at } else { self.status_at };
+        Duration::from_millis(due.since(now).clamp(1, LOOK_EVERY_MS))
+    }
+
+    fn look_at_the_clock(&mut self, news: &mpsc::UnboundedSender<(u64, News)>) {
         let now = self.clock.mono();
         if self.machine.tick(now) {
             self.lost("the collector has acknowledged nothing for 30 s".to_owned());
         }
-        if self.connection.is_none() && now >= self.retry_at && self.standing.epoch != 0 {
-            let will = Status { epoch: self.standing.epoch, boot: self.clock.boot(), ..Status::default() }.encode_to_vec();
-            match Connection::open(&self.config.broker, &self.config.root, &self.config.gateway, will, news.clone()) {
-                Ok(connection) => self.connection = Some(connection),
-                Err(error) => self.lost(error.to_string()),
-            }
+        if now >= self.certificates_at && split_url(&self.config.broker.url).is_ok_and(|(_, _, tls)| tls) {
+            self.certificates_at = MonotonicMs(now.0 + CERTIFICATES_EVERY_MS);
+            self.look_at_certificates();
         }
-        if self.status().connected && now >= self.status_at {
+        if self.connection.is_none() && now >= self.retry_at && self.standing.epoch != 0 {
+            self.connect(news.clone());
+        }
+        if self.is_connected && now >= self.status_at {
             self.status_at = MonotonicMs(now.0 + STATUS_EVERY_MS);
             let nonce = rand::random::<u64>() | 1;
             self.nonce = Some((nonce, now));
@@ -139,11 +179,71 @@ impl Carrier {
         }
     }
 
-    async fn heard(&mut self, news: News) {
+    fn connect(&mut self, news: mpsc::UnboundedSender<(u64, News)>) {
+        self.connections += 1;
+        let will = Status { epoch: self.standing.epoch, boot: self.clock.boot(), ..Status::default() }.encode_to_vec();
+        let PostConfig { broker, root, gateway, .. } = &self.config;
+        let tls = self.certificates.as_ref().map(|certificates| certificates.tls.clone());
+        match Connection::open(Destination { broker, root, gateway, tls }, will, self.connections, news) {
+            Ok(connection) => self.connection = Some(connection),
+            Err(error) => {
+                // Files that were not usable may be by the next attempt.
+                self.certificates_at = MonotonicMs(0);
+                self.lost(error.to_string());
+            }
+        }
+    }
+
+    /// Takes renewed files into use: the connection is closed and made anew with them. What was out is sent again.
+    fn look_at_certificates(&mut self) {
+        let trouble = match Certificates::load(&self.config.broker, &self.clock) {
+            Ok(new) => {
+                let renewed = self.certificates.as_ref().is_some_and(|old| !old.same_as(&new));
+                if self.certificates.is_none() || renewed {
+                    self.certificates = Some(new);
+                }
+                if renewed {
+                    info!("the certificates were renewed: the connection is made anew with them");
+                    self.retry_at = MonotonicMs(0);
+                    self.leave();
+                }
+                self.end_of_our_own()
+            }
+            Err(error) => Some(match self.certificates {
+                Some(_) => format!("the renewed certificates cannot be used, those before still are: {error}"),
+                None => error.to_string(),
+            }),
+        };
+        let was = std::mem::replace(&mut self.status().certificates, trouble.clone());
+        if let Some(trouble) = trouble.filter(|trouble| was.as_ref() != Some(trouble)) {
+            warn!("{trouble}");
+        }
+    }
+
+    /// What is to be said of the end of our own certificate; on some days it is news for the journal.
+    fn end_of_our_own(&mut self) -> Option<String> {
+        let ends = self.certificates.as_ref()?.ends.filter(|_| self.clock.quality() != ClockQuality::Untrusted)?;
+        let now = self.clock.wall();
+        if let Some(text) = self.end_watch.due(ends, now) {
+            let happening = Happening { kind: HappeningKind::Other.into(), at_ms: now.0, text, about: self.config.gateway.to_string() };
+            self.inbox.put(1, false, |sack| sack.push(Class::Other, &Kept::Happening(happening)));
+        }
+        warning(ends, now)
+    }
+
+    /// Ends the connection in good order.
+    fn leave(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(connection.close());
+        }
+        self.unlink(None);
+    }
+
+    fn heard(&mut self, news: News) {
         match news {
             News::Connected => {
                 info!(broker = %self.config.broker.url, "connected to the broker");
-                self.retry_ms = FIRST_RETRY_MS;
+                self.is_connected = true;
                 self.machine.connected(self.clock.mono());
                 self.note(|status| {
                     status.connected = true;
@@ -154,48 +254,48 @@ impl Carrier {
             }
             News::Lost(why) => self.lost(why),
             News::Ack(payload) => match Ack::decode(payload.as_slice()) {
-                Ok(ack) => self.acknowledged(ack).await,
+                Ok(ack) => self.acknowledged(&ack),
                 Err(error) => warn!(%error, "an acknowledgement that is none"),
             },
             News::Command(payload) => match Command::decode(payload.as_slice()) {
-                Ok(Command { order: Some(order) }) => self.ordered(order).await,
+                Ok(Command { order: Some(order) }) => self.ordered(order),
                 Ok(Command { order: None }) => debug!("an order of a later version"),
                 Err(error) => warn!(%error, "a command that is none"),
             },
         }
     }
 
-    async fn acknowledged(&mut self, ack: Ack) {
+    fn acknowledged(&mut self, ack: &Ack) {
         let now = self.clock.mono();
-        if let Some((nonce, sent_at)) = self.nonce.filter(|(nonce, _)| *nonce == ack.nonce && ack.nonce != 0) {
-            let _ = nonce;
+        self.pace.heard();
+        if let Some((_, sent_at)) = self.nonce.filter(|(nonce, _)| *nonce == ack.nonce && ack.nonce != 0) {
             self.transit_ms = Some(u32::try_from(now.since(sent_at)).unwrap_or(u32::MAX));
             self.nonce = None;
         }
         if ack.wanted_catalogue != 0 {
-            self.send_catalogue(ack.wanted_catalogue).await;
+            self.send_catalogue(ack.wanted_catalogue);
         }
-        if ack.epoch != self.standing.epoch {
-            return;
+        if ack.epoch == self.standing.epoch && self.machine.acknowledge(ack, now) {
+            let ranges = ack.ranges.iter().map(|range| (range.first, range.last));
+            self.inbox.acknowledge(ack.epoch, std::iter::once((1, ack.contiguous)).chain(ranges));
         }
-        if self.machine.acknowledge(&ack, now) {
-            let wall = self.clock.wall();
-            self.note(|status| status.last_ack = Some(wall));
-            let ranges = ack.ranges.iter().map(|range| (range.first, range.last)).collect();
-            let _ = self.asks.send(Ask::Acknowledge { epoch: ack.epoch, contiguous: ack.contiguous, ranges }).await;
-        }
+        let (wall, transit) = (self.clock.wall(), self.transit_ms);
+        self.note(|status| {
+            status.last_ack = Some(wall);
+            status.transit_ms = transit;
+        });
     }
 
-    async fn ordered(&mut self, order: Order) {
+    fn ordered(&mut self, order: Order) {
         match order {
             Order::Hello(seen) if seen.epoch == self.standing.epoch => {
                 let highest = seen.ranges.iter().map(|range| range.last).fold(seen.contiguous, u64::max);
                 if highest > self.standing.highest && self.renewed_epoch != Some(seen.epoch) {
                     warn!(seen = highest, ours = self.standing.highest, "the collector has seen sequences beyond ours: a new epoch begins");
                     self.renewed_epoch = Some(seen.epoch);
-                    let _ = self.asks.send(Ask::Renew).await;
+                    self.inbox.ask(Ask::Renew);
                 } else {
-                    self.acknowledged(seen).await;
+                    self.acknowledged(&seen);
                 }
             }
             Order::Hello(_) => {}
@@ -203,9 +303,9 @@ impl Carrier {
                 info!(first = range.first, last = range.last, "the collector asks again for what it lost");
                 let last = if range.last == 0 { u64::MAX } else { range.last };
                 self.machine.unacknowledge(range.first, last);
-                let _ = self.asks.send(Ask::Unacknowledge { first: range.first, last }).await;
+                self.inbox.ask(Ask::Unacknowledge { first: range.first, last });
             }
-            Order::SendCatalogue(hash) => self.send_catalogue(hash).await,
+            Order::SendCatalogue(hash) => self.send_catalogue(hash),
             Order::Refused(why) => {
                 warn!(%why, "the collector refuses our readings");
                 self.note(|status| status.trouble = Some(format!("the collector refuses our readings: {why}")));
@@ -214,7 +314,7 @@ impl Carrier {
     }
 
     /// The catalogue goes through the spool like everything else.
-    async fn send_catalogue(&mut self, hash: u64) {
+    fn send_catalogue(&mut self, hash: u64) {
         let now = self.clock.mono();
         if self.catalogue_sent.is_some_and(|(sent, at)| sent == hash && now.since(at) < CATALOGUE_EVERY_MS) {
             return;
@@ -224,8 +324,9 @@ impl Carrier {
             warn!(hash, "the collector asks for a catalogue that is not here");
             return;
         };
-        let parts = catalogue.parts().into_iter().map(|part| (Class::Urgent, Kept::Part(part).encode()));
-        let _ = self.asks.send(Ask::Append(parts.collect())).await;
+        let parts: Vec<Kept> = catalogue.parts().into_iter().map(Kept::Part).collect();
+        // Without room it is not sent now; the collector asks again.
+        self.inbox.put(parts.len(), true, |sack| parts.iter().for_each(|part| sack.push(Class::Urgent, part)));
     }
 
     async fn send_what_is_due(&mut self) {
@@ -234,7 +335,7 @@ impl Carrier {
             let Some(wanted) = self.machine.next() else { return };
             let (reply, answer) = oneshot::channel();
             let ask = Ask::Read { from: wanted.from, to: wanted.to, most: BATCH_RECORDS, bytes: telemetry::MAX_PAYLOAD, reply };
-            if self.asks.send(ask).await.is_err() {
+            if !self.inbox.ask(ask) {
                 return;
             }
             let Ok(records) = answer.await else { return };
@@ -332,27 +433,28 @@ impl Carrier {
             warn!(broker = %self.config.broker.url, "no connection to the collector: {why}");
         }
         self.connection = None;
+        self.retry_at = self.pace.lost(self.clock.mono(), rand::random());
+        self.unlink(Some(why));
+    }
+
+    fn unlink(&mut self, why: Option<String>) {
+        self.is_connected = false;
         self.machine.disconnected();
         self.nonce = None;
         self.transit_ms = None;
-        // Jitter keeps a city's gateways from coming back in step.
-        let jitter = rand::random::<u64>() % (self.retry_ms / 2 + 1);
-        self.retry_at = MonotonicMs(self.clock.mono().0 + self.retry_ms + jitter);
-        self.retry_ms = (self.retry_ms * 2).min(LAST_RETRY_MS);
         self.note(|status| {
             status.connected = false;
-            status.trouble = Some(why);
+            status.trouble = why;
             status.transit_ms = None;
         });
     }
 
     async fn say_goodbye(&mut self) {
-        if self.status().connected {
+        if self.is_connected {
             let status = self.heartbeat(false, 0);
             self.publish(Kind::Status, status.encode_to_vec());
-            if let Some(connection) = &self.connection {
-                connection.goodbye();
-                tokio::time::sleep(Duration::from_millis(200)).await;
+            if let Some(connection) = self.connection.take() {
+                connection.close().await;
             }
         }
         self.connection = None;
@@ -378,7 +480,6 @@ impl Carrier {
         status.degraded = standing.degraded_because.is_some();
         status.degraded_because = standing.degraded_because.clone();
         status.lost = standing.lost;
-        status.transit_ms = self.transit_ms;
         status.commit_ms = standing.commit_ms;
     }
 }

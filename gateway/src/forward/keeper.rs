@@ -1,43 +1,33 @@
 //! The thread that owns the spool: an fsync never blocks the runtime, and a failing disk never ends the
 //! program. Appends come in order, are committed in groups, and are reported to the forwarding task.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use measurement::MonotonicMs;
 use spool::{AppendError, Class, Config, DirDisk, Opened, RangeSet, Record, Spool};
 use telemetry::{Gap, GapCause};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::inbox::{Ask, FULL_GROUP, Inbox, Work};
 use super::record::{Kept, Note};
+use super::sack::{Mark, Sack};
 use super::thin::{Thinning, gap};
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 
 /// Entries kept in memory while the disk refuses them; beyond this they are counted as lost.
 const MOST_WAITING: usize = 65_536;
+/// It looks at least this often: acknowledgements do not wake it.
+const LONGEST_SLEEP_MS: u64 = 1_000;
 /// A failed spool is opened again this often.
 const REOPEN_MS: u64 = 1_000;
 /// Acknowledged records stay so long while space allows, for a collector that is restored from a backup.
 const KEEP_ACKNOWLEDGED_MS: i64 = 72 * 3_600_000;
 
-/// What the keeper is asked.
-#[derive(Debug)]
-pub enum Ask {
-    /// Keep these, in order.
-    Append(Vec<(Class, Vec<u8>)>),
-    /// What stands over the records appended from now on.
-    Note(Note),
-    /// The records of a range, as far as they fit.
-    Read { from: u64, to: u64, most: usize, bytes: usize, reply: oneshot::Sender<Vec<Record>> },
-    /// The collector has these.
-    Acknowledge { epoch: u64, contiguous: u64, ranges: Vec<(u64, u64)> },
-    /// The collector lost these.
-    Unacknowledge { first: u64, last: u64 },
-    /// Begin a new epoch: these sequences have been seen with another disk.
-    Renew,
-    /// Commit and end.
-    Stop,
-}
+/// A disk may be this slow before the keeper counts as hanging.
+const SLOW_DISK_MS: u64 = 60_000;
 
 /// How the spool stands after a commit.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +50,7 @@ pub struct Standing {
     pub degraded_because: Option<String>,
     /// Entries lost before they had a sequence.
     pub lost: u64,
-    /// Slowest commit since the last report, ms.
+    /// Slowest commit of the last minute, ms.
     pub commit_ms: u64,
 }
 
@@ -72,121 +62,90 @@ pub struct Keeper {
     pub group_ms: u64,
     pub holder: u64,
     pub clock: Clock,
-    pub asks: mpsc::Receiver<Ask>,
+    pub inbox: Arc<Inbox>,
     pub report: mpsc::UnboundedSender<Standing>,
-    pub runtime: tokio::runtime::Handle,
+    /// Kept as long as the thread moves.
+    pub promise: Promise,
 }
 
+#[derive(Default)]
 struct State {
     spool: Option<Spool>,
-    waiting: VecDeque<(Class, Vec<u8>)>,
+    waiting: Sack,
     /// What a spool had not committed when it stopped, and its epoch; settled when it is open again.
     taken_back: Option<(u64, Vec<Record>)>,
     note: Option<Note>,
-    uncommitted: bool,
+    /// Records appended and not committed.
+    uncommitted: usize,
+    /// When the group that was begun is to be committed.
+    commit_due: Option<u64>,
     lost: u64,
     undeclared: u64,
     trouble: Option<String>,
-    commit_ms: u64,
-    opened: bool,
+    /// The slowest commit lately, and until when it counts as that.
+    slowest: (u64, u64),
     retry_at: u64,
     forget_at: u64,
+    /// Something changed that nobody was told of.
+    untold: bool,
 }
 
 impl Keeper {
     /// Runs until told to stop.
     pub fn run(mut self) {
-        let mut state = State {
-            spool: None,
-            waiting: VecDeque::new(),
-            taken_back: None,
-            note: None,
-            uncommitted: false,
-            lost: 0,
-            undeclared: 0,
-            trouble: None,
-            commit_ms: 0,
-            opened: false,
-            retry_at: 0,
-            forget_at: 0,
-        };
+        let mut state = State::default();
         self.open(&mut state);
-        let mut commit_due: Option<u64> = None;
         loop {
             let now = self.clock.mono().0;
-            let until = [commit_due, state.spool.is_none().then_some(state.retry_at), Some(now + 5_000)].into_iter().flatten().min();
-            let wait = std::time::Duration::from_millis(until.unwrap_or(now).saturating_sub(now));
-            let asked = self.runtime.block_on(async { tokio::time::timeout(wait, self.asks.recv()).await });
-            let mut urgent = false;
-            let mut ended = false;
-            if let Ok(ask) = asked {
-                let mut next = ask;
-                loop {
-                    match next {
-                        None | Some(Ask::Stop) => ended = true,
-                        Some(ask) => urgent |= self.handle(&mut state, ask),
-                    }
-                    match self.asks.try_recv() {
-                        Ok(ask) if !ended => next = Some(ask),
-                        _ => break,
-                    }
-                }
-            }
-            let now = self.clock.mono().0;
-            if state.spool.is_none() && now >= state.retry_at {
-                self.open(&mut state);
-            }
-            self.write_waiting(&mut state);
-            if state.uncommitted && commit_due.is_none() {
-                commit_due = Some(now + self.group_ms);
-            }
-            if urgent || ended || commit_due.is_some_and(|due| self.clock.mono().0 >= due) {
-                self.commit(&mut state);
-                commit_due = None;
-            }
-            if ended {
+            let retry = state.spool.is_none().then_some(state.retry_at);
+            let until = [state.commit_due, retry, Some(now + LONGEST_SLEEP_MS)].into_iter().flatten().min().unwrap_or(now);
+            self.promise.until(MonotonicMs(until.max(now) + SLOW_DISK_MS));
+            let work = self.inbox.wait(Duration::from_millis(until.saturating_sub(now)), state.commit_due.is_some());
+            if self.turn(&mut state, work) {
+                self.promise.release();
                 return;
             }
         }
     }
 
-    fn handle(&mut self, state: &mut State, ask: Ask) -> bool {
+    /// Does what waited. True when it was told to stop.
+    fn turn(&mut self, state: &mut State, work: Work) -> bool {
+        let now = self.clock.mono().0;
+        if state.spool.is_none() && now >= state.retry_at {
+            self.open(state);
+        }
+        let lost = work.lost + state.waiting.append_within(work.sack, MOST_WAITING);
+        state.lost += lost;
+        state.undeclared += lost;
+        self.write_waiting(state);
+        if state.uncommitted > 0 && state.commit_due.is_none() {
+            state.commit_due = Some(now + self.group_ms);
+        }
+        let stop = work.asks.iter().any(|ask| matches!(ask, Ask::Stop));
+        let is_due = state.uncommitted >= FULL_GROUP || state.commit_due.is_some_and(|due| now >= due);
+        if work.urgent || stop || is_due {
+            self.commit(state);
+        }
+        if let Some((epoch, ranges)) = work.acknowledged {
+            self.acknowledge(state, epoch, &ranges);
+        }
+        if std::mem::take(&mut state.untold) {
+            self.tell(state, None);
+        }
+        for ask in work.asks {
+            self.answer(state, ask);
+        }
+        // Last, because it may take the disk a while: the files that the next segments will need.
+        let prepared = state.spool.as_mut().map_or(Ok(()), Spool::prepare);
+        self.survive(state, prepared);
+        stop
+    }
+
+    fn answer(&mut self, state: &mut State, ask: Ask) {
         match ask {
-            Ask::Append(entries) => {
-                let urgent = entries.iter().any(|(class, _)| *class == Class::Urgent);
-                for entry in entries {
-                    if state.waiting.len() < MOST_WAITING {
-                        state.waiting.push_back(entry);
-                    } else {
-                        state.lost += 1;
-                        state.undeclared += 1;
-                    }
-                }
-                self.write_waiting(state);
-                return urgent;
-            }
-            Ask::Note(note) => {
-                self.write_waiting(state);
-                state.note = Some(note);
-                if let Some(spool) = &mut state.spool {
-                    spool.set_note(&note.encode());
-                }
-            }
             Ask::Read { from, to, most, bytes, reply } => {
                 let records = self.read(state, from, to, most, bytes);
                 let _ = reply.send(records);
-            }
-            Ask::Acknowledge { epoch, contiguous, ranges } => {
-                if let Some(spool) = state.spool.as_mut().filter(|spool| spool.epoch() == epoch) {
-                    spool.acknowledge(contiguous, &ranges);
-                    if self.clock.mono().0 >= state.forget_at {
-                        state.forget_at = self.clock.mono().0 + 60_000;
-                        let before = self.clock.wall().0.saturating_sub(KEEP_ACKNOWLEDGED_MS);
-                        let forgotten = spool.forget(before);
-                        self.survive(state, forgotten.map(drop));
-                    }
-                }
-                self.tell(state, None);
             }
             Ask::Unacknowledge { first, last } => {
                 if let Some(spool) = &mut state.spool {
@@ -196,7 +155,19 @@ impl Keeper {
             Ask::Renew => self.renew(state),
             Ask::Stop => {}
         }
-        false
+    }
+
+    fn acknowledge(&mut self, state: &mut State, epoch: u64, ranges: &RangeSet) {
+        let Some(spool) = state.spool.as_mut().filter(|spool| spool.epoch() == epoch) else { return };
+        let ranges: Vec<(u64, u64)> = ranges.iter().collect();
+        spool.acknowledge(0, &ranges);
+        state.untold = true;
+        let now = self.clock.mono().0;
+        if now >= state.forget_at {
+            state.forget_at = now + 60_000;
+            let forgotten = spool.forget(self.clock.wall().0.saturating_sub(KEEP_ACKNOWLEDGED_MS));
+            self.survive(state, forgotten.map(drop));
+        }
     }
 
     fn open(&mut self, state: &mut State) {
@@ -223,23 +194,23 @@ impl Keeper {
         if report.holder_changed && !report.fresh {
             warn!("this spool was written on another machine: a new epoch begins");
             match spool.renew_epoch(rand::random(), self.holder) {
-                Ok(moved) => state.waiting.extend(moved.iter().map(|loss| (Class::Other, Kept::Gap(gap(loss)).encode()))),
+                Ok(moved) => moved.iter().for_each(|loss| state.waiting.push(Class::Other, &Kept::Gap(gap(loss)))),
                 Err(failed) => return self.trouble(state, format!("cannot begin a new epoch: {failed}; it is tried again")),
             }
         }
         if let Some((epoch, records)) = state.taken_back.take() {
-            let lost = not_recovered(records, epoch, spool.epoch(), spool.highest());
-            lost.into_iter().rev().for_each(|record| state.waiting.push_front((record.class, record.payload)));
+            let again = not_recovered(records, epoch, spool.epoch(), spool.highest());
+            let later = std::mem::replace(&mut state.waiting, packed(&again, state.note));
+            state.waiting.append(later);
         }
         for hole in report.holes.iter().filter(|hole| !declared.covers(hole.first, hole.last)) {
             warn!(first = hole.first, last = hole.last, "the spool lost records to damage");
-            state.waiting.push_front((Class::Other, Kept::Gap(gap(hole)).encode()));
+            state.waiting.push_first(Class::Other, &Kept::Gap(gap(hole)).to_bytes());
         }
         if let Some(note) = state.note {
             spool.set_note(&note.encode());
         }
         state.trouble = None;
-        state.opened = true;
         state.spool = Some(spool);
         let acknowledged = state.spool.as_ref().map(Spool::acknowledged);
         self.tell(state, acknowledged);
@@ -254,57 +225,103 @@ impl Keeper {
         {
             let (first, last) = spool.skip(state.undeclared);
             let declared = Gap { first, last, why: GapCause::StorageFailed.into(), lost: state.undeclared };
-            state.waiting.push_front((Class::Other, Kept::Gap(declared).encode()));
+            state.waiting.push_first(Class::Other, &Kept::Gap(declared).to_bytes());
             state.undeclared = 0;
         }
-        while let (Some(spool), Some((class, payload))) = (&mut state.spool, state.waiting.front()) {
-            match spool.append(*class, payload) {
+        while let (Some(spool), Some((mark, bytes))) = (&mut state.spool, state.waiting.first()) {
+            let Mark::Record(class) = mark else {
+                state.note = Note::decode(bytes).or(state.note);
+                spool.set_note(bytes);
+                state.waiting.drop_first();
+                continue;
+            };
+            match spool.append(class, bytes) {
                 Ok(_) => {
-                    state.waiting.pop_front();
-                    state.uncommitted = true;
+                    state.waiting.drop_first();
+                    state.uncommitted += 1;
                     tried_room = false;
                 }
                 Err(AppendError::TooLarge { have, most }) => {
                     error!(have, most, "an entry is larger than a segment");
-                    state.waiting.pop_front();
+                    state.waiting.drop_first();
                     state.lost += 1;
                     state.undeclared += 1;
                 }
                 Err(AppendError::Full) if !tried_room => {
                     tried_room = true;
-                    let room = spool.make_room(&mut Thinning);
-                    let spool_thinned = spool.is_thinned();
-                    match room {
-                        Ok(room) => {
-                            if spool_thinned || !room.losses.is_empty() {
-                                state.trouble =
-                                    Some("the spool is full: the oldest readings are thinned to one-minute extremes".to_owned());
-                            }
-                        }
-                        Err(failed) => self.survive(state, Err(failed)),
-                    }
+                    self.make_room(state);
                 }
                 Err(AppendError::Full) => {
                     state.trouble = Some("the disk is full: new readings wait in memory and are lost beyond 65,536".to_owned());
-                    return;
+                    return self.write_what_owns_the_reserve(state);
                 }
                 Err(AppendError::Failed(failed)) => self.survive(state, Err(failed)),
             }
         }
     }
 
+    fn make_room(&mut self, state: &mut State) {
+        let Some(spool) = &mut state.spool else { return };
+        let room = spool.make_room(&mut Thinning);
+        let is_thinned = spool.is_thinned();
+        match room {
+            Ok(room) if is_thinned || !room.losses.is_empty() => {
+                state.trouble = Some("the spool is full: the oldest readings are thinned to one-minute extremes".to_owned());
+            }
+            Ok(_) => {}
+            Err(failed) => self.survive(state, Err(failed)),
+        }
+    }
+
+    /// No room for the first that waits, which is telemetry: what is behind it and owns the reserve goes ahead.
+    fn write_what_owns_the_reserve(&mut self, state: &mut State) {
+        let Some(spool) = &mut state.spool else { return };
+        let (mut stays, mut failure) = (Sack::default(), None);
+        while let Some((mark, bytes)) = state.waiting.first() {
+            let taken = match mark {
+                Mark::Record(Class::Telemetry) => false,
+                Mark::Record(class) => match spool.append(class, bytes) {
+                    Ok(_) => true,
+                    Err(AppendError::Failed(failed)) => {
+                        failure = Some(failed);
+                        false
+                    }
+                    Err(_) => false,
+                },
+                Mark::Note => {
+                    spool.set_note(bytes);
+                    false
+                }
+            };
+            state.uncommitted += usize::from(taken);
+            if !taken {
+                stays.push_bytes(mark, bytes);
+            }
+            state.waiting.drop_first();
+        }
+        state.waiting = stays;
+        if let Some(note) = state.note {
+            spool.set_note(&note.encode());
+        }
+        self.survive(state, failure.map_or(Ok(()), Err));
+    }
+
     fn commit(&mut self, state: &mut State) {
-        let Some(spool) = &mut state.spool else { return self.tell(state, None) };
+        state.commit_due = None;
+        state.untold = true;
+        let Some(spool) = &mut state.spool else { return };
         let began = self.clock.mono().0;
         let committed = spool.commit(self.clock.wall().0);
-        state.commit_ms = state.commit_ms.max(self.clock.mono().0.saturating_sub(began));
-        state.uncommitted = false;
-        let thinned = spool.is_thinned();
-        if committed.is_ok() && state.waiting.is_empty() && !thinned {
+        let now = self.clock.mono().0;
+        let took = now.saturating_sub(began);
+        if took >= state.slowest.0 || now >= state.slowest.1 {
+            state.slowest = (took, now + 60_000);
+        }
+        state.uncommitted = 0;
+        if committed.is_ok() && state.waiting.is_empty() && !spool.is_thinned() {
             state.trouble = None;
         }
         self.survive(state, committed.map(drop));
-        self.tell(state, None);
     }
 
     fn read(&mut self, state: &mut State, from: u64, to: u64, most: usize, bytes: usize) -> Vec<Record> {
@@ -313,7 +330,7 @@ impl Keeper {
             Ok(batch) => {
                 for loss in &batch.damaged {
                     warn!(first = loss.first, last = loss.last, "the spool lost records to damage");
-                    state.waiting.push_back((Class::Other, Kept::Gap(gap(loss)).encode()));
+                    state.waiting.push(Class::Other, &Kept::Gap(gap(loss)));
                 }
                 batch.records
             }
@@ -329,8 +346,7 @@ impl Keeper {
         let renewed = spool.renew_epoch(rand::random(), self.holder);
         match renewed {
             Ok(moved) => {
-                let moved: Vec<_> = moved.iter().map(|loss| (Class::Other, Kept::Gap(gap(loss)).encode())).collect();
-                state.waiting.extend(moved);
+                moved.iter().for_each(|loss| state.waiting.push(Class::Other, &Kept::Gap(gap(loss))));
                 let acknowledged = state.spool.as_ref().map(Spool::acknowledged);
                 self.tell(state, acknowledged);
             }
@@ -345,7 +361,7 @@ impl Keeper {
         if let Some(spool) = state.spool.take() {
             state.taken_back = Some((spool.epoch(), spool.uncommitted()));
         }
-        state.uncommitted = false;
+        (state.uncommitted, state.commit_due) = (0, None);
         state.retry_at = self.clock.mono().0 + REOPEN_MS;
         state.trouble = Some(failed.to_string());
         self.tell(state, None);
@@ -361,7 +377,7 @@ impl Keeper {
 
     fn tell(&self, state: &mut State, acknowledged: Option<RangeSet>) {
         let mut standing = Standing { lost: state.lost, degraded_because: state.trouble.clone(), acknowledged, ..Standing::default() };
-        standing.commit_ms = std::mem::take(&mut state.commit_ms);
+        standing.commit_ms = state.slowest.0;
         if let Some(spool) = &state.spool {
             standing.epoch = spool.epoch();
             standing.floor = spool.floor();
@@ -372,6 +388,25 @@ impl Keeper {
         }
         let _ = self.report.send(standing);
     }
+}
+
+/// Records to be written again, each under the note that stood over it, and `now` over what comes after them.
+fn packed(records: &[Record], now: Option<Note>) -> Sack {
+    let mut sack = Sack::default();
+    let mut note = None;
+    for record in records {
+        if record.note != note
+            && let Some(bytes) = &record.note
+        {
+            sack.push_bytes(Mark::Note, bytes);
+            note = record.note.clone();
+        }
+        sack.push_bytes(Mark::Record(record.class), &record.payload);
+    }
+    if let Some(now) = now {
+        sack.push_note(now);
+    }
+    sack
 }
 
 /// Of what a spool had not committed, that which it does not have after it was opened again: a write that failed

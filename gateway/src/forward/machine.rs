@@ -1,7 +1,7 @@
 //! What to send next, and what to send again: pure bookkeeping of the two lanes.
 //!
-//! Live entries go first. Everything unacknowledged below them is backlog, oldest first, paced by a small
-//! window. A batch that the collector has not acknowledged after [`RESEND_AFTER_MS`] counts as lost on the
+//! Live entries go first. Everything unacknowledged below them is backlog, oldest first, paced by a
+//! window that opens as the collector acknowledges. A batch that the collector has not acknowledged after [`RESEND_AFTER_MS`] counts as lost on the
 //! way and is sent again; when nothing at all is acknowledged for [`REBUILD_AFTER_MS`] while batches are out,
 //! the broker connection itself is rebuilt. Nothing here forgets an entry: only the spool does, when told.
 
@@ -13,10 +13,14 @@ use telemetry::{Ack, Lane};
 
 /// Batches out without the collector's acknowledgement, both lanes together.
 const WINDOW: usize = 48;
-/// Of these, the backlog's share.
+/// Of these, the backlog's share at most. It begins with one after a connection, grows by one with each batch of
+/// backlog that is acknowledged, and halves when one is lost: a collector to which a whole city comes back at
+/// once is asked for no more than it can do.
 const BACKLOG_WINDOW: usize = 8;
-/// A live lane further behind than this many entries gives the older ones to the backlog.
-const LIVE_REACH: u64 = 4_096;
+/// What has been on the disk for so long without being sent is not live any more: it goes to the backlog.
+const LIVE_FOR_MS: u64 = 2_000;
+/// How finely that is measured.
+const MARK_EVERY_MS: u64 = 250;
 /// A batch unacknowledged for so long was lost between here and the collector's disk.
 pub const RESEND_AFTER_MS: u64 = 10_000;
 /// No progress for so long while batches are out: the connection is not to be believed.
@@ -53,6 +57,10 @@ pub struct Machine {
     /// Out, or known not to exist.
     out: RangeSet,
     flights: VecDeque<Flight>,
+    /// Batches of backlog that may be out now.
+    backlog_window: usize,
+    /// What was the highest sequence when, over the last two seconds.
+    marks: VecDeque<(MonotonicMs, u64)>,
     progress_at: MonotonicMs,
 }
 
@@ -67,6 +75,8 @@ impl Machine {
         self.connected = true;
         self.forget_flights();
         self.live_next = self.highest + 1;
+        self.backlog_window = 1;
+        self.marks.clear();
         self.progress_at = now;
     }
 
@@ -80,9 +90,6 @@ impl Machine {
     pub fn durable(&mut self, floor: u64, highest: u64) {
         self.floor = floor;
         self.highest = highest;
-        if self.highest + 1 > self.live_next + LIVE_REACH {
-            self.live_next = self.highest + 1 - LIVE_REACH / 4;
-        }
         self.out.remove(0, floor.saturating_sub(1));
         self.acknowledged.remove(0, floor.saturating_sub(1));
     }
@@ -97,8 +104,13 @@ impl Machine {
         if news {
             self.progress_at = now;
         }
-        let acknowledged = &self.acknowledged;
-        self.flights.retain(|flight| !acknowledged.covers(flight.first, flight.last));
+        let (acknowledged, mut arrived) = (&self.acknowledged, 0);
+        self.flights.retain(|flight| {
+            let is_out = !acknowledged.covers(flight.first, flight.last);
+            arrived += usize::from(!is_out && flight.lane == Lane::Backlog);
+            is_out
+        });
+        self.backlog_window = (self.backlog_window + arrived).min(BACKLOG_WINDOW);
         news
     }
 
@@ -118,7 +130,7 @@ impl Machine {
             return Some(Wanted { lane: Lane::Live, from: self.live_next, to: self.highest });
         }
         let backlog_out = self.flights.iter().filter(|flight| flight.lane == Lane::Backlog).count();
-        if backlog_out >= BACKLOG_WINDOW {
+        if backlog_out >= self.backlog_window {
             return None;
         }
         let mut from = self.floor.max(1);
@@ -155,14 +167,27 @@ impl Machine {
         self.flights.push_back(Flight { first, last, lane, sent_at: now });
     }
 
-    /// Time passes. True when the connection must be rebuilt.
+    /// Time passes; to be called a few times a second. True when the connection must be rebuilt.
     pub fn tick(&mut self, now: MonotonicMs) -> bool {
         while let Some(flight) = self.flights.front().copied().filter(|flight| now.since(flight.sent_at) >= RESEND_AFTER_MS) {
             self.flights.pop_front();
             self.out.remove(flight.first, flight.last);
+            if flight.lane == Lane::Backlog {
+                self.backlog_window = (self.backlog_window / 2).max(1);
+            }
         }
+        self.leave_the_old_to_the_backlog(now);
         let waiting = self.acknowledged.overlap(self.floor.max(1), self.highest) < (self.highest + 1).saturating_sub(self.floor.max(1));
         self.connected && waiting && now.since(self.progress_at) >= REBUILD_AFTER_MS
+    }
+
+    fn leave_the_old_to_the_backlog(&mut self, now: MonotonicMs) {
+        while let Some((_, then)) = self.marks.pop_front_if(|(at, _)| now.since(*at) >= LIVE_FOR_MS) {
+            self.live_next = self.live_next.max(then + 1);
+        }
+        if self.marks.back().is_none_or(|(at, _)| now.since(*at) >= MARK_EVERY_MS) {
+            self.marks.push_back((now, self.highest));
+        }
     }
 
     fn forget_flights(&mut self) {

@@ -1,6 +1,7 @@
 //! One life of a broker connection: a rumqttc client whose event loop runs in a task of its own. It is never
 //! resumed: after any error it is thrown away, and the next one is filled from the spool.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, Incoming, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
@@ -12,6 +13,9 @@ use super::BrokerConfig;
 
 /// Messages handed to the client and not yet on the socket.
 const HANDED: usize = 128;
+
+/// A goodbye takes no longer than this.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// What comes from the broker.
 #[derive(Debug)]
@@ -30,6 +34,15 @@ pub enum News {
 pub struct Connection {
     client: AsyncClient,
     task: JoinHandle<()>,
+    number: u64,
+}
+
+/// Whom to connect to, and as whom.
+pub struct Destination<'a> {
+    pub broker: &'a BrokerConfig,
+    pub root: &'a str,
+    pub gateway: &'a GatewayId,
+    pub tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Drop for Connection {
@@ -44,16 +57,9 @@ pub enum AddressError {
     /// Not an address.
     #[error("broker url {0:?} must look like mqtt://host:1883 or mqtts://host:8883")]
     Url(String),
-    /// A file that TLS needs.
-    #[error("cannot read {path}")]
-    File {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
-    /// TLS without an authority.
-    #[error("broker url {0:?} asks for TLS: name the authority's certificate in broker.ca")]
-    NoAuthority(String),
+    /// TLS without anything to check the broker by.
+    #[error("broker url {0:?} asks for TLS and there is no usable certificate of its authority")]
+    NoCertificates(String),
 }
 
 /// Host, port and whether TLS is wanted.
@@ -73,15 +79,15 @@ pub fn split_url(url: &str) -> Result<(String, u16, bool), AddressError> {
 }
 
 impl Connection {
-    /// Starts connecting; news comes through `news`.
+    /// Starts connecting; news comes through `news`, beside the connection's number. `tls` is what an `mqtts`
+    /// address is connected with.
     pub fn open(
-        broker: &BrokerConfig,
-        root: &str,
-        gateway: &GatewayId,
+        Destination { broker, root, gateway, tls }: Destination<'_>,
         will: Vec<u8>,
-        news: mpsc::UnboundedSender<News>,
+        number: u64,
+        news: mpsc::UnboundedSender<(u64, News)>,
     ) -> Result<Connection, AddressError> {
-        let (host, port, tls) = split_url(&broker.url)?;
+        let (host, port, wants_tls) = split_url(&broker.url)?;
         let mut options = MqttOptions::new(gateway.as_str(), host, port);
         options.set_clean_session(true).set_keep_alive(Duration::from_secs(10)).set_inflight(64);
         options.set_max_packet_size(telemetry::MAX_PAYLOAD + 1024, telemetry::MAX_PAYLOAD + 1024);
@@ -89,18 +95,17 @@ impl Connection {
         if let Some(user) = &broker.user {
             options.set_credentials(user.clone(), broker.password.clone().unwrap_or_default());
         }
-        if tls {
-            let ca = broker.ca.as_ref().ok_or_else(|| AddressError::NoAuthority(broker.url.clone()))?;
-            let read = |path: &std::path::Path| {
-                std::fs::read(path).map_err(|source| AddressError::File { path: path.display().to_string(), source })
-            };
-            let client_auth = match &broker.client_certificate {
-                Some((chain, key)) => Some((read(chain)?, read(key)?)),
-                None => None,
-            };
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple { ca: read(ca)?, alpn: None, client_auth }));
+        match tls {
+            Some(tls) if wants_tls => {
+                options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+            }
+            // Never in plain text where the address says otherwise.
+            None if wants_tls => return Err(AddressError::NoCertificates(broker.url.clone())),
+            _ => {}
         }
         let (client, mut events) = AsyncClient::new(options, HANDED);
+        // A message is never kept back for the one after it.
+        events.network_options.set_tcp_nodelay(true);
         let (ack, command) = (topic(root, gateway, Kind::Ack), topic(root, gateway, Kind::Cmd));
         let subscriber = client.clone();
         let task = tokio::spawn(async move {
@@ -117,12 +122,12 @@ impl Connection {
                     Err(error) => News::Lost(explain(&error)),
                 };
                 let over = matches!(said, News::Lost(_));
-                if news.send(said).is_err() || over {
+                if news.send((number, said)).is_err() || over {
                     return;
                 }
             }
         });
-        Ok(Connection { client, task })
+        Ok(Connection { client, task, number })
     }
 
     /// Hands a message to the client. False when it takes no more now.
@@ -130,9 +135,16 @@ impl Connection {
         self.client.try_publish(topic, QoS::AtLeastOnce, false, payload).is_ok()
     }
 
-    /// Says goodbye; the broker then sends no last will.
-    pub fn goodbye(&self) {
-        let _ = self.client.try_disconnect();
+    /// Its number: news of another one is old news.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Sends what was handed over, says goodbye (the broker then sends no last will) and ends.
+    pub async fn close(mut self) {
+        if self.client.try_disconnect().is_ok() {
+            let _ = tokio::time::timeout(CLOSING, &mut self.task).await;
+        }
     }
 }
 

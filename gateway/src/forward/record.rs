@@ -18,6 +18,8 @@ const PART: u8 = 2;
 const GAP: u8 = 3;
 const HAPPENING: u8 = 4;
 const READING_BYTES: usize = 26;
+/// A reading with its value.
+pub const READING_BYTES_MOST: usize = READING_BYTES + 4;
 
 /// What stands over many records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,26 +60,33 @@ pub enum Kept {
 }
 
 impl Kept {
-    /// Appends the record's bytes.
-    pub fn encode(&self) -> Vec<u8> {
+    /// Appends the record's bytes to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Kept::Reading { reading, parsed_at, sample_age_ms } => {
-                let mut bytes = Vec::with_capacity(READING_BYTES + 4);
-                bytes.push(READING);
-                bytes.extend_from_slice(&reading.channel.0.to_le_bytes());
-                bytes.extend_from_slice(&reading.sampled_at.0.to_le_bytes());
-                bytes.extend_from_slice(&parsed_at.0.to_le_bytes());
-                bytes.extend_from_slice(&sample_age_ms.to_le_bytes());
-                bytes.push(reading.outcome.quality());
+                let mut head = [0; READING_BYTES];
+                head[0] = READING;
+                head[1..5].copy_from_slice(&reading.channel.0.to_le_bytes());
+                head[5..13].copy_from_slice(&reading.sampled_at.0.to_le_bytes());
+                head[13..21].copy_from_slice(&parsed_at.0.to_le_bytes());
+                head[21..25].copy_from_slice(&sample_age_ms.to_le_bytes());
+                head[25] = reading.outcome.quality();
+                out.extend_from_slice(&head);
                 if let Some(value) = reading.outcome.value() {
-                    bytes.extend_from_slice(&value.get().to_le_bytes());
+                    out.extend_from_slice(&value.get().to_le_bytes());
                 }
-                bytes
             }
-            Kept::Part(part) => tagged(PART, part),
-            Kept::Gap(gap) => tagged(GAP, gap),
-            Kept::Happening(happening) => tagged(HAPPENING, happening),
+            Kept::Part(part) => tagged(PART, part, out),
+            Kept::Gap(gap) => tagged(GAP, gap, out),
+            Kept::Happening(happening) => tagged(HAPPENING, happening, out),
         }
+    }
+
+    /// The record's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(READING_BYTES_MOST);
+        self.encode(&mut bytes);
+        bytes
     }
 
     /// Reads a record. `None` for bytes of a later version.
@@ -106,10 +115,9 @@ impl Kept {
     }
 }
 
-fn tagged(kind: u8, message: &impl Message) -> Vec<u8> {
-    let mut bytes = vec![kind];
-    bytes.extend_from_slice(&message.encode_to_vec());
-    bytes
+fn tagged(kind: u8, message: &impl Message, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(&message.encode_to_vec());
 }
 
 fn reading(bytes: &[u8]) -> Option<Kept> {
@@ -140,7 +148,7 @@ mod tests {
     fn check(outcome: Outcome, hex: &str) {
         let reading = Reading { channel: ChannelId(7), sampled_at: Timestamp(0x0102_0304_0506), outcome };
         let kept = Kept::Reading { reading, parsed_at: MonotonicMs(1000), sample_age_ms: 50 };
-        let bytes = kept.encode();
+        let bytes = kept.to_bytes();
         assert_eq!(bytes.iter().map(|b| format!("{b:02x}")).collect::<String>(), hex);
         assert_eq!(Kept::decode(&bytes), Some(kept));
     }

@@ -42,7 +42,7 @@ impl spool::Caretaker for Thinning {
     }
 
     fn declaration(&mut self, loss: &Loss) -> Vec<u8> {
-        Kept::Gap(gap(loss)).encode()
+        Kept::Gap(gap(loss)).to_bytes()
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
 
     fn record(at: i64, outcome: Outcome) -> Record {
         let reading = Reading { channel: ChannelId(1), sampled_at: Timestamp(at), outcome };
-        let payload = Kept::Reading { reading, parsed_at: MonotonicMs(0), sample_age_ms: 0 }.encode();
+        let payload = Kept::Reading { reading, parsed_at: MonotonicMs(0), sample_age_ms: 0 }.to_bytes();
         Record { sequence: 1, class: Class::Telemetry, payload, note: None }
     }
 

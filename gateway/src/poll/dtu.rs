@@ -1,17 +1,282 @@
 //! DTUs: modems that dial in and say who they are. A bus behind one waits here for its line.
+//!
+//! The first bytes of a connection are the registration packet of one of the site's buses, at most 64 bytes; it may come
+//! in pieces, and heartbeats may stand before and behind it. Whoever is silent for ten seconds, says too much or is
+//! not known is sent away, and told of once a minute and source. A second connection with the same registration takes
+//! the place of the first, which as a rule is half-open.
 
+use std::collections::HashMap;
+use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use super::link::Stream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::{info, warn};
 
-/// The DTUs that have dialled in. Cheap to clone.
+use super::link::{Road, Stream, watch};
+use crate::site::{DtuListener, Site};
+use greeting::{Greeting, judge};
+
+mod greeting;
+
+/// Connections that may be waiting to register at one time.
+const MOST_WAITING: usize = 64;
+/// Who says nothing for so long is sent away.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A registration that is also the beginning of a longer one stands when so long nothing follows.
+const MORE: Duration = Duration::from_millis(500);
+/// An unwelcome source is told of so often at most …
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// … and so many of them are remembered.
+const MOST_SOURCES: usize = 256;
+/// A port that cannot be had is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(5);
+/// After a failed accept, for example because files are short.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// The DTUs that have dialled in. Cheap to clone; the default one listens nowhere.
 #[derive(Debug, Clone, Default)]
-pub struct Dtus;
+pub struct Dtus(Option<Arc<Hall>>);
+
+#[derive(Debug)]
+struct Hall {
+    heartbeat: Vec<u8>,
+    address: OnceLock<SocketAddr>,
+    known: Vec<Vec<u8>>,
+    lines: Mutex<HashMap<Vec<u8>, Place>>,
+}
+
+/// Where the line of one registration stands.
+#[derive(Debug)]
+struct Place {
+    /// Cancelled when a newer connection takes its place.
+    replaced: CancellationToken,
+    /// Until the link of its bus takes it.
+    line: Option<(TcpStream, Vec<u8>)>,
+}
 
 impl Dtus {
+    /// Listens until the shutdown. `known` are the registrations of the site's buses; nobody else is let in.
+    pub async fn listen(listener: DtuListener, known: Vec<Vec<u8>>, shutdown: CancellationToken) -> io::Result<Dtus> {
+        let socket = TcpListener::bind(listener.listen).await?;
+        let hall = Hall::new(listener.heartbeat, known);
+        hall.address.get_or_init(|| socket.local_addr().unwrap_or(listener.listen));
+        tokio::spawn(hall.clone().serve(socket, shutdown));
+        Ok(Dtus(Some(hall)))
+    }
+
+    /// Those of a site. A port that cannot be had, for example because the network is not up yet, is tried again: the
+    /// other buses do not wait for it.
+    pub fn of(site: &Site, shutdown: &CancellationToken) -> Dtus {
+        let Some(listener) = site.dtu.clone() else { return Dtus::default() };
+        let registrations = site.buses.iter().filter_map(|bus| match &bus.road {
+            Road::Dtu { registration } => Some(registration.clone()),
+            _ => None,
+        });
+        let hall = Hall::new(listener.heartbeat, registrations.collect());
+        tokio::spawn(hall.clone().serve_when_possible(listener.listen, shutdown.clone()));
+        Dtus(Some(hall))
+    }
+
+    /// Where DTUs dial in; `None` while nobody listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.as_ref()?.address.get().copied()
+    }
+
+    /// What the DTU of this registration sends of its own accord, at any time between frames.
+    pub fn interjections(&self, registration: &[u8]) -> Vec<Vec<u8>> {
+        let heartbeat = self.0.iter().map(|hall| hall.heartbeat.clone());
+        heartbeat.chain([registration.to_vec()]).filter(|bytes| !bytes.is_empty()).collect()
+    }
+
     /// The line of the DTU that sent this registration packet.
     pub async fn line(&self, registration: &[u8]) -> io::Result<Box<dyn Stream>> {
-        let id = String::from_utf8_lossy(registration).into_owned();
-        Err(io::Error::new(io::ErrorKind::NotConnected, format!("the DTU {id:?} has not dialled in")))
+        let absent = || {
+            let id = String::from_utf8_lossy(registration).into_owned();
+            io::Error::new(io::ErrorKind::NotConnected, format!("the DTU {id:?} has not dialled in"))
+        };
+        let hall = self.0.as_ref().ok_or_else(absent)?;
+        let mut lines = hall.lines();
+        let place = lines.get_mut(registration).ok_or_else(absent)?;
+        let (stream, first) = place.line.take().ok_or_else(absent)?;
+        Ok(Box::new(Dialled { stream, first, replaced: Box::pin(place.replaced.clone().cancelled_owned()) }))
     }
 }
+
+impl Hall {
+    fn new(heartbeat: Vec<u8>, known: Vec<Vec<u8>>) -> Arc<Hall> {
+        Arc::new(Hall { heartbeat, address: OnceLock::new(), known, lines: Mutex::default() })
+    }
+
+    async fn serve_when_possible(self: Arc<Hall>, listen: SocketAddr, shutdown: CancellationToken) {
+        let mut is_told = false;
+        loop {
+            match TcpListener::bind(listen).await {
+                Ok(socket) => {
+                    self.address.get_or_init(|| socket.local_addr().unwrap_or(listen));
+                    return self.serve(socket, shutdown).await;
+                }
+                Err(error) if !is_told => warn!(%error, "cannot listen for DTUs on {listen}: {error}; it is tried again"),
+                Err(_) => {}
+            }
+            is_told = true;
+            if timeout(AGAIN, shutdown.cancelled()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Hall>, socket: TcpListener, shutdown: CancellationToken) {
+        let room = Arc::new(Semaphore::new(MOST_WAITING));
+        let told = Arc::new(Mutex::new(Told::default()));
+        loop {
+            let (stream, from) = tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = socket.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        warn!(%error, "no DTU can be let in: {error}");
+                        tokio::time::sleep(BREATH).await;
+                        continue;
+                    }
+                },
+            };
+            let Ok(seat) = room.clone().try_acquire_owned() else {
+                refuse(&told, from.ip(), "is sent away: as many as may are waiting to register already");
+                continue;
+            };
+            let (hall, told, shutdown) = (self.clone(), told.clone(), shutdown.clone());
+            tokio::spawn(async move {
+                let _seat = seat;
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    registered = hall.register(stream, from) => if let Err(why) = registered {
+                        refuse(&told, from.ip(), &why);
+                    }
+                }
+            });
+        }
+        self.lines().clear();
+    }
+
+    /// Listens to who it is. The error is why it is sent away.
+    async fn register(&self, mut stream: TcpStream, from: SocketAddr) -> Result<(), String> {
+        watch(&stream).map_err(|error| format!("cannot be watched: {error}"))?;
+        let mut heard = Vec::new();
+        let deadline = now() + PATIENCE;
+        let (registration, first) = loop {
+            let (found, wait) = match judge(&heard, &self.known, &self.heartbeat) {
+                Greeting::Is { registration, end } => break (registration.to_vec(), heard.split_off(end)),
+                Greeting::MayBeLonger { registration, end } => (Some((registration.to_vec(), end)), deadline.min(now() + MORE)),
+                Greeting::More => (None, deadline),
+                Greeting::Unknown => return Err(format!("is sent away: no bus waits for the registration {}", shown(&heard))),
+            };
+            let mut bytes = [0_u8; 256];
+            match timeout_at(wait, stream.read(&mut bytes)).await {
+                Ok(Ok(0) | Err(_)) if heard.is_empty() => return Err("hung up without a word".to_owned()),
+                Ok(Ok(0) | Err(_)) => return Err(format!("hung up after {}", shown(&heard))),
+                Ok(Ok(more)) => heard.extend_from_slice(&bytes[..more]),
+                Err(_) => match found {
+                    Some((registration, end)) => break (registration, heard.split_off(end)),
+                    None if heard.is_empty() => return Err(format!("is sent away: silent for {} s", PATIENCE.as_secs())),
+                    None => return Err(format!("is sent away: only {} came in {} s", shown(&heard), PATIENCE.as_secs())),
+                },
+            }
+        };
+        let id = String::from_utf8_lossy(&registration).into_owned();
+        let place = Place { replaced: CancellationToken::new(), line: Some((stream, first)) };
+        let before = self.lines().insert(registration, place);
+        let again = if before.is_some() { ", again" } else { "" };
+        if let Some(before) = before {
+            before.replaced.cancel();
+        }
+        info!(dtu = %id, %from, "DTU {id:?} has dialled in from {from}{again}");
+        Ok(())
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Place>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sources that were told of, and when.
+#[derive(Debug, Default)]
+struct Told(HashMap<IpAddr, Instant>);
+
+impl Told {
+    /// True when this source has not been told of for a minute.
+    fn is_news(&mut self, source: IpAddr, at: Instant) -> bool {
+        self.0.retain(|_, last| at - *last < TOLD_EVERY);
+        if self.0.contains_key(&source) || self.0.len() >= MOST_SOURCES {
+            return false;
+        }
+        self.0.insert(source, at);
+        true
+    }
+}
+
+fn refuse(told: &Mutex<Told>, source: IpAddr, why: &str) {
+    if told.lock().unwrap_or_else(PoisonError::into_inner).is_news(source, now()) {
+        warn!(%source, "a visitor from {source} {why}");
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let beginning = &bytes[..bytes.len().min(64)];
+    match std::str::from_utf8(beginning) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
+        _ => beginning.iter().fold("0x".to_owned(), |hex, byte| hex + &format!("{byte:02x}")),
+    }
+}
+
+/// The line of a DTU, until a newer connection takes its place.
+struct Dialled {
+    stream: TcpStream,
+    /// What came behind the registration.
+    first: Vec<u8>,
+    replaced: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl AsyncRead for Dialled {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.replaced.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the DTU has dialled in again")));
+        }
+        if !self.first.is_empty() {
+            let most = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first[..most]);
+            self.first.drain(..most);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Dialled {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Only for waiting, and for how often something is told.
+#[expect(clippy::disallowed_methods, reason = "the runtime's own clock, which tests pause; it dates nothing")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,60 +1,44 @@
 //! The line to a bus, and the guard that makes sure an answer belongs to its question.
 //!
-//! tokio-modbus frames and parses; it does not protect against an answer that comes late. So: whatever lies
-//! on the line before a question is thrown away; unit, function and length of an answer are checked; after
-//! any error or timeout the context is dropped. A line without transaction numbers is listened to, before the
-//! same unit is asked again, until its late answer has come or can no longer come; other units are asked
-//! meanwhile, because a frame of another unit is seen to be one. Modbus TCP simply reconnects.
+//! A line without transaction numbers is guarded by listening. Before a question it has been silent for 3.5 characters,
+//! counted from the last byte seen, and whatever lay on it is thrown away. An answer must pass its check and be of the
+//! unit, function and length asked. A damaged answer is asked for again at once. Frames of other units, broadcasts
+//! and noise are passed over; only when the answer can no longer come is the question put again. A unit that let a
+//! question pass may still answer it: before *it* is asked again, the line is listened to until that answer has come
+//! or no longer can; other units are asked meanwhile, because a frame of another unit is seen to be one. Modbus TCP
+//! has transaction numbers: on any mismatch the connection is made anew.
 //!
 //! A silent device is probed with little patience (`patience`), so that it costs little of the wire.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_modbus::client::{self, Client};
-use tokio_modbus::prelude::{Request, Response, Slave, SlaveContext};
-use tokio_serial::SerialPortBuilderExt;
 
 use super::dtu::Dtus;
 use crate::device::Block;
 use crate::site::{Bus, Workarounds};
+pub use counters::{LineCounters, LineSnapshot};
+use frame::{Heard, Question, Reading, Reply};
+use line::Line;
 pub use patience::PROBE_MARGIN;
 use patience::Patience;
+pub use road::{Road, watch};
+use settings::SettingsWrite;
+use silence::Silence;
 
+mod counters;
+mod frame;
+mod line;
 mod patience;
-
-/// How to reach a bus.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Road {
-    /// Modbus TCP, `host:port`.
-    Tcp(String),
-    /// RTU frames through a serial server, `host:port`.
-    RtuOverTcp(String),
-    /// A serial port or pty.
-    Serial { path: String, baud: u32, parity: tokio_serial::Parity, stop_bits: tokio_serial::StopBits },
-    /// RTU frames through a DTU that dials in and sends this first.
-    Dtu { registration: Vec<u8> },
-}
-
-impl fmt::Display for Road {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Road::Tcp(address) => write!(f, "tcp {address}"),
-            Road::RtuOverTcp(address) => write!(f, "rtu over tcp {address}"),
-            Road::Serial { path, .. } => write!(f, "serial {path}"),
-            Road::Dtu { registration } => write!(f, "dtu {}", String::from_utf8_lossy(registration).escape_debug()),
-        }
-    }
-}
+mod road;
+mod settings;
+mod silence;
 
 /// Anything bytes go both ways on.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -80,28 +64,57 @@ pub enum Failure {
     /// Something came that is no answer to the question.
     #[error("a wrong answer: {0}")]
     Wrong(String),
+    /// It must not be written; nothing was sent.
+    #[error("not written: {0}")]
+    Forbidden(String),
+    /// Bytes that nobody asked for do not stop, so nothing can be asked.
+    #[error("the bus is blocked: bytes that nobody asked for do not stop{}", talker.map_or(String::new(), |unit| format!(", last talker is unit {unit}")))]
+    Blocked { talker: Option<u8> },
 }
 
 /// A late answer is waited for as long as this many timeouts; later than that no slave we know of answers.
 const LATEST_ANSWER_TIMEOUTS: u32 = 4;
-/// After the late answer has come, the line counts as quiet after this silence.
+/// The least that counts as quiet after something that had no business there, and within a frame.
 const QUIET: Duration = Duration::from_millis(20);
+/// A question is put so often, as long as the bus timeout allows. Of a line that damages a tenth of all answers one
+/// poll in 100,000 is lost; with three it would be one in 1,000.
+const ATTEMPTS: u32 = 5;
 
 /// One line, used by one task.
 pub struct Link {
     opener: Opener,
     is_rtu: bool,
     timeout: Duration,
+    /// Silence before each question.
     gap: Duration,
+    /// After something that had no business there, the line counts as quiet after this silence.
+    quiet: Duration,
+    /// A frame that stands still for so long within itself is cut off.
+    lull: Duration,
+    /// What a DTU sends of its own accord.
+    interjections: Vec<Vec<u8>>,
+    pause_after_connect: Duration,
+    closes_after_gather: bool,
+    silence: Silence,
     line: Option<Line>,
     patience: Patience,
     /// Units that owe an answer, and until when it may come.
     late: HashMap<u8, Instant>,
+    /// The unit whose question is on the line; still there when a read was dropped half-way.
+    asking: Option<u8>,
+    /// Units whose frames were heard although another was asked.
+    talkers: BTreeSet<u8>,
+    counters: Arc<LineCounters>,
 }
 
-struct Line {
-    shared: Shared,
-    context: Option<(u8, client::Context)>,
+/// How an attempt failed.
+enum Miss {
+    /// The answer came damaged, or something else came and the answer no longer will.
+    Spoilt(String),
+    /// The other end hung up.
+    Closed(String),
+    /// Nothing can be gained by asking again.
+    For(Failure),
 }
 
 impl Link {
@@ -112,240 +125,387 @@ impl Link {
 
     /// The line along a road.
     pub fn along(road: &Road, timeout: Duration, workarounds: &Workarounds, dtus: &Dtus) -> Link {
-        // Silence between frames: 3.5 characters of 11 bits, and 1.75 ms above 19200 baud (serial line 2.5.1.1).
-        let silence = match road {
-            Road::Serial { baud, .. } => Duration::from_micros((38_500_000 / u64::from((*baud).max(1))).max(1_750)),
-            _ => Duration::ZERO,
-        };
-        let (owned, dtus) = (road.clone(), dtus.clone());
-        let opener: Opener = Box::new(move || {
-            let (road, dtus) = (owned.clone(), dtus.clone());
-            Box::pin(async move { open(&road, &dtus).await })
-        });
-        Link::over(opener, !matches!(road, Road::Tcp(_)), timeout, silence.max(workarounds.pause_between_requests))
+        let mut link = Link::over(road.opener(dtus), !matches!(road, Road::Tcp(_)), timeout, workarounds.pause_between_requests);
+        match road {
+            Road::Serial { baud, parity, stop_bits, .. } => {
+                // Serial line 2.5.1.1: 3.5 characters, and 1.75 ms above 19200 baud.
+                let parity = u64::from(*parity != tokio_serial::Parity::None);
+                let stops = if *stop_bits == tokio_serial::StopBits::Two { 2 } else { 1 };
+                let baud = u64::from((*baud).max(1));
+                let character_us = |tenths: u64| (1 + 8 + parity + stops) * tenths * 100_000 / baud + 1;
+                let silence = if baud > 19_200 { 1_750 } else { character_us(35) };
+                link.gap = link.gap.max(Duration::from_micros(silence));
+                // A UART hands over up to 16 characters at a time, a USB adapter every 16 ms.
+                link.quiet = link.gap.max(QUIET + Duration::from_micros(character_us(320)));
+                link.lull = link.quiet;
+                link.silence = Silence::Precise(None);
+            }
+            Road::Dtu { registration } => link.interjections = dtus.interjections(registration),
+            Road::Tcp(_) | Road::RtuOverTcp(_) => {}
+        }
+        link.pause_after_connect = workarounds.pause_after_connect;
+        // A DTU's line is not ours to dial again.
+        link.closes_after_gather = workarounds.close_connection_after_gather && !matches!(road, Road::Dtu { .. });
+        link
     }
 
     /// A line that `opener` opens; `is_rtu` when frames have no transaction numbers.
     pub fn over(opener: Opener, is_rtu: bool, timeout: Duration, gap: Duration) -> Link {
-        Link { opener, is_rtu, timeout, gap, line: None, patience: Patience::new(timeout), late: HashMap::new() }
+        Link {
+            opener,
+            is_rtu,
+            timeout,
+            gap,
+            quiet: QUIET.max(gap),
+            // Through a network or a radio, the pieces of one frame may come a good while apart.
+            lull: QUIET.max(timeout / 4),
+            interjections: Vec::new(),
+            pause_after_connect: Duration::ZERO,
+            closes_after_gather: false,
+            silence: Silence::Coarse,
+            line: None,
+            patience: Patience::new(timeout),
+            late: HashMap::new(),
+            asking: None,
+            talkers: BTreeSet::new(),
+            counters: Arc::new(LineCounters::default()),
+        }
     }
 
-    /// Reads a block of registers of a unit.
+    /// Reads a block of registers of a unit. A damaged answer is asked for again at once.
     pub async fn read(&mut self, unit: u8, block: Block) -> Result<Vec<u16>, Failure> {
-        let disturbed = self.is_rtu && self.late.keys().any(|late| *late != unit);
-        match self.read_once(unit, block).await {
-            // A frame of another unit that came late is nobody's fault here.
-            Err(Failure::Wrong(_)) if disturbed && self.line.is_some() => self.read_once(unit, block).await,
-            done => done,
+        self.read_within(unit, block, None).await
+    }
+
+    async fn read_within(&mut self, unit: u8, block: Block, patience: Option<Duration>) -> Result<Vec<u16>, Failure> {
+        let reading =
+            Reading::of(block).ok_or_else(|| Failure::Wrong(format!("{block:?} is never asked: Davy only reads, functions 1 to 4")))?;
+        match self.ask(unit, &Question::Read(reading), patience).await? {
+            Reply::Words(words) => Ok(words),
+            Reply::Exception(code) => Err(Failure::Refused(code)),
+            other => Err(Failure::Wrong(format!("{other:?} where registers were asked for"))),
         }
     }
 
-    async fn read_once(&mut self, unit: u8, block: Block) -> Result<Vec<u16>, Failure> {
-        if self.line.is_none() {
-            let wait = self.timeout;
-            let stream = match timeout(wait, (self.opener)()).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(Failure::NoLine(error.to_string())),
-                Err(_) => return Err(Failure::NoLine(format!("not connected within {} ms", wait.as_millis()))),
+    /// Writes settings of a Davy node, and nothing else to nobody else: any address outside the settings is refused, and so
+    /// is a unit whose identity block is not that of a node. It is asked once; what stands there now, reading tells.
+    pub async fn write_settings(&mut self, unit: u8, address: u16, words: &[u16]) -> Result<(), Failure> {
+        let write = SettingsWrite::of(address, words).ok_or_else(|| {
+            Failure::Forbidden(format!("{} registers from {address:#06x} on are not within one block of a node's settings", words.len()))
+        })?;
+        if !(1..=247).contains(&unit) {
+            return Err(Failure::Forbidden(format!("unit {unit} is not one node: write to 1 to 247")));
+        }
+        let block = Block { function: 3, address: register_map::IDENTITY, count: register_map::IDENTITY_WORDS as u16 };
+        let identity = self.read(unit, block).await?;
+        if register_map::Identity::decode(&identity).is_err() {
+            return Err(Failure::Forbidden(format!("unit {unit} is no Davy node")));
+        }
+        match self.ask(unit, &Question::WriteSettings(write), None).await? {
+            Reply::Written => Ok(()),
+            Reply::Exception(code) => Err(Failure::Refused(code)),
+            other => Err(Failure::Wrong(format!("{other:?} where registers were written"))),
+        }
+    }
+
+    /// Reads a block with no more than this patience, to find out whether somebody is there.
+    pub async fn probe(&mut self, unit: u8, block: Block, patience: Duration) -> Result<Vec<u16>, Failure> {
+        self.read_within(unit, block, Some(patience)).await
+    }
+
+    /// What the device says of itself (function 43/14): objects by number, 0 maker, 1 product code, 2 revision.
+    pub async fn identify(&mut self, unit: u8) -> Result<Vec<(u8, String)>, Failure> {
+        match self.ask(unit, &Question::Identification, None).await? {
+            Reply::Identification(objects) => Ok(objects),
+            Reply::Exception(code) => Err(Failure::Refused(code)),
+            other => Err(Failure::Wrong(format!("{other:?} where an identification was asked for"))),
+        }
+    }
+
+    /// Units whose frames were heard although another was asked, since this was last called.
+    pub fn take_talkers(&mut self) -> BTreeSet<u8> {
+        std::mem::take(&mut self.talkers)
+    }
+
+    /// The device has been asked for everything: the line is closed where a workaround wants it so.
+    pub fn gathered(&mut self) {
+        if self.closes_after_gather {
+            self.line = None;
+        }
+    }
+
+    /// What this line has gone through. The same object for as long as the link lives.
+    pub fn counters(&self) -> Arc<LineCounters> {
+        self.counters.clone()
+    }
+
+    /// Asks until there is an answer, the attempts are used up, or the bus timeout is.
+    async fn ask(&mut self, unit: u8, question: &Question, patience: Option<Duration>) -> Result<Reply, Failure> {
+        // A read that was dropped half-way left its question on the line.
+        if let Some(unit) = self.asking.take() {
+            self.owes_an_answer(unit);
+        }
+        let mut end = None;
+        let mut attempt = 1;
+        loop {
+            self.make_ready(unit).await?;
+            let sent = now();
+            let end = *end.get_or_insert(sent + self.timeout);
+            let wait = self.patience.with(unit).min(patience.unwrap_or(self.timeout));
+            self.asking = Some(unit);
+            let outcome = self.attempt(unit, question, sent, (sent + wait).min(end)).await;
+            self.asking = None;
+            let (why, most) = match outcome {
+                Ok(reply) => return Ok(reply),
+                Err(Miss::For(failure)) => return Err(failure),
+                Err(Miss::Spoilt(why)) => (why, ATTEMPTS),
+                Err(Miss::Closed(why)) => (why, 2),
             };
-            self.late.clear();
-            self.line = Some(Line { shared: Shared(Arc::new(Mutex::new(stream))), context: None });
+            // Another attempt takes about as long as this one.
+            if question.writes() || attempt >= most || now() + (now() - sent) > end {
+                return Err(Failure::Wrong(why));
+            }
+            attempt += 1;
         }
-        if self.is_rtu {
-            if let Some(until) = self.late.remove(&unit) {
-                self.outlast(until).await;
+    }
+
+    /// Opens the line, lets a late answer of this unit pass, and waits for silence.
+    async fn make_ready(&mut self, unit: u8) -> Result<(), Failure> {
+        // A line that turns out to be closed is opened anew, once.
+        for _ in 0..2 {
+            if self.line.is_none() {
+                self.open().await?;
             }
-            if !self.gap.is_zero() {
-                tokio::time::sleep(self.gap).await;
+            if let Some(until) = self.late.get(&unit).copied() {
+                self.outlast(until).await?;
+                self.late.remove(&unit);
             }
-        }
-        let Some(line) = &mut self.line else { return Err(Failure::NoLine("closed".to_owned())) };
-        // An unasked frame would be taken for the answer.
-        if self.is_rtu && (line.context.is_none() || line.shared.has_bytes()) {
-            line.context = None;
-            line.shared.discard_pending();
-        }
-        let wait = self.patience.with(unit);
-        let began = now();
-        let asked = timeout(wait, ask(line, self.is_rtu, unit, block)).await;
-        match asked {
-            Ok(Ok(Ok(words))) if words.len() == usize::from(block.count) => {
-                self.patience.answered(unit, now() - began);
-                Ok(words)
-            }
-            Ok(Ok(Ok(words))) => {
-                self.give_up(false).await;
-                Err(Failure::Wrong(format!("{} registers where {} were asked for", words.len(), block.count)))
-            }
-            Ok(Ok(Err(exception))) => {
-                self.patience.answered(unit, now() - began);
-                Err(Failure::Refused(exception))
-            }
-            Ok(Err(AskError::Protocol(why))) => {
-                self.give_up(true).await;
-                Err(Failure::Wrong(why))
-            }
-            Ok(Err(AskError::Transport(why))) => {
-                self.line = None;
-                Err(Failure::Wrong(why))
-            }
-            Err(_) => {
-                self.patience.missed(unit);
-                line.context = None;
-                if self.is_rtu {
-                    self.late.insert(unit, now() + self.timeout * LATEST_ANSWER_TIMEOUTS);
-                } else {
-                    self.line = None;
-                }
-                Err(Failure::NoAnswer(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+            self.settle().await?;
+            if self.line.is_some() {
+                return Ok(());
             }
         }
+        Err(Failure::NoLine("it is closed as soon as it is opened".to_owned()))
+    }
+
+    async fn open(&mut self) -> Result<(), Failure> {
+        let wait = self.timeout;
+        let stream = match timeout(wait, (self.opener)()).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Failure::NoLine(error.to_string())),
+            Err(_) => return Err(Failure::NoLine(format!("not connected within {} ms", wait.as_millis()))),
+        };
+        if !self.pause_after_connect.is_zero() {
+            tokio::time::sleep(self.pause_after_connect).await;
+        }
+        self.counters.opened();
+        self.line = Some(Line::new(stream));
+        Ok(())
     }
 
     /// Listens until a late answer has come, or until it can no longer come.
-    async fn outlast(&mut self, until: Instant) {
-        let Some(line) = &mut self.line else { return };
-        let mut bytes = [0_u8; 256];
-        let mut patience = until;
+    async fn outlast(&mut self, until: Instant) -> Result<(), Failure> {
+        let Some(line) = &mut self.line else { return Ok(()) };
+        let (mut patience, mut unasked) = (until, Vec::new());
         loop {
-            match timeout_at(patience, line.shared.read(&mut bytes)).await {
-                Ok(Ok(0) | Err(_)) => {
-                    self.line = None;
-                    return;
+            match timeout_at(patience, line.hear()).await {
+                Ok(Ok(_)) => {
+                    let strangers = keep_recent(&mut unasked, &mut line.heard, &self.interjections);
+                    self.counters.heard_unasked(strangers);
+                    if now() > until + self.timeout {
+                        return Err(blocked(&self.counters, frame::talker(&unasked)));
+                    }
+                    // A heartbeat is not the answer waited for.
+                    if strangers > 0 {
+                        patience = now() + self.quiet;
+                    }
                 }
-                Ok(Ok(_)) => patience = now() + QUIET.max(self.gap),
-                Err(_) => return,
+                Ok(Err(_)) => {
+                    self.line = None;
+                    return Ok(());
+                }
+                Err(_) => return Ok(()),
             }
         }
     }
 
-    /// After a failure: a line with transaction numbers is closed, any other is listened to until it is quiet.
-    async fn give_up(&mut self, may_come_late: bool) {
-        let Some(line) = &mut self.line else { return };
-        line.context = None;
-        if !self.is_rtu {
-            self.line = None;
-            return;
+    /// Waits until the line has been silent for long enough, throwing away what comes. A closed line is left behind.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let Some(line) = &mut self.line else { return Ok(()) };
+        let began = now();
+        let mut unasked = Vec::new();
+        let mut heard = line.hear_pending();
+        loop {
+            if heard.is_err() {
+                self.line = None;
+                return Ok(());
+            }
+            let strangers = keep_recent(&mut unasked, &mut line.heard, &self.interjections);
+            if strangers > 0 {
+                self.counters.heard_unasked(strangers);
+                line.is_unsettled = self.is_rtu;
+            }
+            let gap = if line.is_unsettled { self.quiet } else { self.gap };
+            let quiet_at = line.busy + gap;
+            let at = now();
+            if at >= quiet_at {
+                line.is_unsettled = false;
+                return Ok(());
+            }
+            if !unasked.is_empty() && at - began > self.timeout.max(gap * 2) {
+                return Err(blocked(&self.counters, frame::talker(&unasked)));
+            }
+            heard = tokio::select! {
+                biased;
+                heard = line.hear() => heard,
+                () = self.silence.until(quiet_at) => line.hear_pending(),
+            };
         }
-        let first = if may_come_late { self.timeout * LATEST_ANSWER_TIMEOUTS } else { QUIET };
-        self.outlast(now() + first).await;
     }
+
+    /// Puts the question and listens until there is an answer or none can come.
+    async fn attempt(&mut self, unit: u8, question: &Question, sent: Instant, deadline: Instant) -> Result<Reply, Miss> {
+        let Some(line) = &mut self.line else { return Err(Miss::Closed("the line is closed".to_owned())) };
+        let transaction = line.transaction;
+        line.transaction = transaction.wrapping_add(1);
+        let asked = if self.is_rtu { question.rtu(unit) } else { question.tcp(unit, transaction) };
+        self.counters.asked();
+        if !matches!(timeout_at(deadline, line.send(&asked)).await, Ok(Ok(()))) {
+            return Err(self.lost("the question cannot be sent".to_owned(), unit));
+        }
+        // Once something else was heard, an answer is waited for no longer than this unit is known to take.
+        let hopeless = self.patience.pace(unit).map_or(deadline, |pace| (sent + pace).min(deadline));
+        let mut strange: Option<String> = None;
+        let (mut bytes, mut talker) = (0, None);
+        loop {
+            let heard =
+                if self.is_rtu { frame::rtu(&line.heard, unit, question) } else { frame::tcp(&line.heard, transaction, unit, question) };
+            match heard {
+                Heard::Answer { reply, end } => {
+                    line.heard.drain(..end);
+                    let strangers = line::strip_unasked(&mut line.heard, &self.interjections);
+                    line.is_unsettled = self.is_rtu && strangers > 0;
+                    self.counters.heard_unasked(strangers);
+                    self.patience.answered(unit, line.busy - sent);
+                    self.counters.answered(line.busy - sent, matches!(reply, Reply::Exception(_)));
+                    return Ok(reply);
+                }
+                Heard::Other { unit: of, why, end } if self.is_rtu => {
+                    line.heard.drain(..end);
+                    if of == unit {
+                        self.counters.heard_garbage();
+                        return Err(Miss::Spoilt(why));
+                    }
+                    self.counters.heard_foreign(of);
+                    self.talkers.insert(of);
+                    // If it owed an answer, this was it.
+                    self.late.remove(&of);
+                    talker = Some(of);
+                    strange = Some(why);
+                    continue;
+                }
+                Heard::Other { why, .. } | Heard::Broken(why) => {
+                    self.counters.heard_garbage();
+                    self.line = None;
+                    return Err(Miss::Spoilt(why));
+                }
+                // Some adapters hear themselves.
+                Heard::More if self.is_rtu && line.heard.starts_with(&asked) => {
+                    line.heard.drain(..asked.len());
+                    continue;
+                }
+                Heard::More => {}
+            }
+            let is_frame = line.heard.first() == Some(&unit) || !self.is_rtu;
+            if !is_frame && line::strip(&mut line.heard, &self.interjections) {
+                continue;
+            }
+            let alarm = match (line.heard.is_empty(), &strange) {
+                (false, _) if self.is_rtu => (line.busy + self.lull).min(deadline),
+                (true, Some(_)) => hopeless,
+                _ => deadline,
+            };
+            match timeout_at(alarm, line.hear()).await {
+                Ok(Ok(more)) => bytes += more,
+                Ok(Err(error)) => return Err(self.lost(error.to_string(), unit)),
+                Err(_) if now() >= deadline => {
+                    let babbles = bytes > 2 * frame::LONGEST && now() - line.busy < self.quiet;
+                    let blocked = babbles.then(|| blocked(&self.counters, frame::talker(&line.heard).or(talker)));
+                    if !line.heard.is_empty() {
+                        self.counters.heard_garbage();
+                        strange = Some(format!("{} bytes that are no frame", line.heard.len()));
+                    }
+                    self.counters.missed();
+                    self.patience.missed(unit);
+                    self.owes_an_answer(unit);
+                    let waited = u64::try_from((deadline - sent).as_millis()).unwrap_or(u64::MAX);
+                    return Err(Miss::For(blocked.unwrap_or(strange.map_or(Failure::NoAnswer(waited), Failure::Wrong))));
+                }
+                // Half a frame that goes on no more, or something that never was one.
+                Err(_) if !line.heard.is_empty() => {
+                    if line::strip(&mut line.heard, &self.interjections) {
+                        continue;
+                    }
+                    let rest = std::mem::take(&mut line.heard);
+                    self.counters.heard_garbage();
+                    let why = format!("{} bytes that are no frame", rest.len());
+                    if frame::was_the_answer(&rest, unit, question) {
+                        return Err(Miss::Spoilt(why));
+                    }
+                    strange = Some(why);
+                }
+                Err(_) => return Err(Miss::Spoilt(strange.unwrap_or_default())),
+            }
+        }
+    }
+
+    /// The line is gone. Without transaction numbers an answer may still come out of the new one.
+    fn lost(&mut self, why: String, unit: u8) -> Miss {
+        self.line = None;
+        if !self.is_rtu {
+            return Miss::Closed(why);
+        }
+        self.owes_an_answer(unit);
+        Miss::For(Failure::Wrong(why))
+    }
+
+    /// From now on an answer of this unit may come that nobody waits for.
+    fn owes_an_answer(&mut self, unit: u8) {
+        if self.is_rtu {
+            self.late.insert(unit, now() + self.timeout * LATEST_ANSWER_TIMEOUTS);
+        } else {
+            self.line = None;
+        }
+        if let Some(line) = &mut self.line {
+            line.heard.clear();
+        }
+    }
+}
+
+/// Moves bytes that nobody asked for to the few that are kept to tell who talks; says how many are strangers.
+fn keep_recent(unasked: &mut Vec<u8>, heard: &mut Vec<u8>, interjections: &[Vec<u8>]) -> usize {
+    if heard.is_empty() {
+        return 0;
+    }
+    let before = unasked.len();
+    unasked.extend_from_slice(heard);
+    let strangers = line::strip_unasked(heard, interjections);
+    if strangers == 0 {
+        unasked.truncate(before);
+    }
+    unasked.drain(..unasked.len().saturating_sub(frame::LONGEST));
+    strangers
+}
+
+fn blocked(counters: &LineCounters, talker: Option<u8>) -> Failure {
+    counters.found_blocked(talker);
+    Failure::Blocked { talker }
 }
 
 /// Only how long ago, for waiting; what a reading's time is, `clock.rs` says.
 #[expect(clippy::disallowed_methods, reason = "the runtime's own clock, which tests pause; it dates nothing")]
 fn now() -> Instant {
     Instant::now()
-}
-
-enum AskError {
-    Protocol(String),
-    Transport(String),
-}
-
-async fn ask(line: &mut Line, is_rtu: bool, unit: u8, block: Block) -> Result<Result<Vec<u16>, u8>, AskError> {
-    let shared = line.shared.clone();
-    let attach = || {
-        let context = if is_rtu { client::rtu::attach_slave(shared, Slave(unit)) } else { client::tcp::attach_slave(shared, Slave(unit)) };
-        (unit, context)
-    };
-    let (of, context) = line.context.get_or_insert_with(attach);
-    if *of != unit {
-        *of = unit;
-        context.set_slave(Slave(unit));
-    }
-    // The library's read methods assert the length of what a device sent; `call` leaves the check to us.
-    let question = match block.function {
-        1 => Request::ReadCoils(block.address, block.count),
-        2 => Request::ReadDiscreteInputs(block.address, block.count),
-        3 => Request::ReadHoldingRegisters(block.address, block.count),
-        4 => Request::ReadInputRegisters(block.address, block.count),
-        other => return Err(AskError::Protocol(format!("function {other} is never sent: Davy only reads"))),
-    };
-    match context.call(question).await {
-        Ok(Ok(Response::ReadInputRegisters(words) | Response::ReadHoldingRegisters(words))) => Ok(Ok(words)),
-        // Bits come in whole bytes; what is beyond the count is padding.
-        Ok(Ok(Response::ReadCoils(bits) | Response::ReadDiscreteInputs(bits))) => {
-            let count = usize::from(block.count);
-            let most = if bits.len() == count.next_multiple_of(8) { count } else { bits.len() };
-            Ok(Ok(bits.into_iter().take(most).map(u16::from).collect()))
-        }
-        Ok(Ok(other)) => Err(AskError::Protocol(format!("an answer to function {}", other.function_code()))),
-        Ok(Err(exception)) => Ok(Err(u8::from(exception))),
-        Err(tokio_modbus::Error::Protocol(error)) => Err(AskError::Protocol(error.to_string())),
-        // Bytes that make no frame come as InvalidData: the line itself is well.
-        Err(tokio_modbus::Error::Transport(error)) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
-            Err(AskError::Protocol(error.to_string()))
-        }
-        Err(tokio_modbus::Error::Transport(error)) => Err(AskError::Transport(error.to_string())),
-    }
-}
-
-async fn open(road: &Road, dtus: &Dtus) -> io::Result<Box<dyn Stream>> {
-    match road {
-        Road::Tcp(address) | Road::RtuOverTcp(address) => {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream))
-        }
-        Road::Serial { path, baud, parity, stop_bits } => {
-            let port = tokio_serial::new(path, *baud).parity(*parity).stop_bits(*stop_bits).open_native_async()?;
-            Ok(Box::new(port))
-        }
-        Road::Dtu { registration } => dtus.line(registration).await,
-    }
-}
-
-/// The line, kept while a context that used it is thrown away. Never contended: one task owns the link.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<Box<dyn Stream>>>);
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shared")
-    }
-}
-
-impl Shared {
-    fn with<R>(&self, work: impl FnOnce(Pin<&mut Box<dyn Stream>>) -> R) -> R {
-        work(Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
-
-    /// Takes what lies there. True when there was something.
-    fn has_bytes(&self) -> bool {
-        self.discard_pending() > 0
-    }
-
-    fn discard_pending(&self) -> usize {
-        let mut bytes = [0_u8; 256];
-        let mut thrown = 0;
-        loop {
-            let mut buffer = ReadBuf::new(&mut bytes);
-            let mut context = Context::from_waker(std::task::Waker::noop());
-            match self.with(|stream| stream.poll_read(&mut context, &mut buffer)) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => thrown += buffer.filled().len(),
-                _ => return thrown,
-            }
-        }
-    }
-}
-
-impl AsyncRead for Shared {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_read(context, buffer))
-    }
-}
-
-impl AsyncWrite for Shared {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write(context, bytes))
-    }
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_flush(context))
-    }
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_shutdown(context))
-    }
 }
 
 #[cfg(test)]

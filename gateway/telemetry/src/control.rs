@@ -181,4 +181,6 @@ pub enum HappeningKind {
     StorageRecovered = 7,
     /// The site file was loaded again.
     SiteReloaded = 8,
+    /// A node's settings are not those that the site file has on file.
+    SettingsDiffer = 9,
 }

@@ -119,7 +119,7 @@ fn profile() -> String {
 
 fn site_file(url: &str, user: &str, password: &str, slaves: &[String], devices: u16, period_ms: u32) -> String {
     let mut text = format!(
-        "gateway = \"bench\"\nclock_vouched = true\nsimulated = true\n[broker]\nurl = {url:?}\nuser = {user:?}\npassword = {password:?}\n"
+        "gateway = \"bench\"\nclock_vouched = true\nsimulated = true\n[broker]\nurl = {url:?}\nuser = {user:?}\npassword = {password:?}\n[health]\nevery_ms = 0\n"
     );
     for device in 0..devices {
         if device % PER_SLAVE == 0 {

@@ -102,14 +102,16 @@ impl<D: Disk> Spool<D> {
         let mut at = best.and_then(|i| self.positions.remove(i)).unwrap_or(start);
         let is_active = self.active.is_some() && self.segments.back().is_some_and(|last| last.number == info.number);
         let end = if is_active { self.active.as_ref().map_or(0, |active| active.synced) } else { info.end };
-        let file = self.disk.open(&segment::name(info.number))?;
+        let mut file = None;
         let mut window = wanted.bytes.min(256 << 10) + 2 * MAX_PAYLOAD;
         let mut over_damage = false;
         loop {
             let length = (end.saturating_sub(at.offset)).min(window as u64) as usize;
-            let mut bytes = vec![0; length];
-            let n = file.read_at(at.offset, &mut bytes)?;
-            bytes.truncate(n);
+            let in_memory = self.active.as_ref().filter(|_| is_active).and_then(|active| active.in_memory(at.offset)?.get(..length));
+            let bytes = match in_memory {
+                Some(bytes) => bytes.to_vec(),
+                None => read_from(&mut file, || self.disk.open(&segment::name(info.number)), at.offset, length)?,
+            };
             let is_rest = at.offset + length as u64 >= end;
             let began = at.offset;
             let mut walk = Walk::new(&bytes, info.number, 0, at.last);
@@ -210,6 +212,18 @@ impl<D: Disk> Spool<D> {
         self.report_damage(info, info.first, info.last, batch);
         Ok(())
     }
+}
+
+/// Opens the file the first time.
+fn read_from<F: DiskFile>(file: &mut Option<F>, open: impl Fn() -> io::Result<F>, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let file = match file {
+        Some(file) => file,
+        None => file.insert(open()?),
+    };
+    let mut bytes = vec![0; length];
+    let n = file.read_at(offset, &mut bytes)?;
+    bytes.truncate(n);
+    Ok(bytes)
 }
 
 enum Taken {

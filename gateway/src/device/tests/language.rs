@@ -126,7 +126,7 @@ fn coils_and_inputs_are_read_by_functions_of_their_own_and_are_0_or_1() {
         )
     };
     let profile = profile(&format!("{}{}", bit("coil", 1), bit("input", 2)));
-    let blocks = profile.blocks(&["coil", "input"]);
+    let blocks = profile.blocks(&["coil", "input"], &Workarounds::default());
     assert_eq!(blocks, [1, 2].map(|function| Block { function, address: 0, count: 1 }));
     let mut image = Words::default();
     image.add(blocks[0], &[1]);
@@ -165,7 +165,7 @@ fn another_device_is_known_by_its_identity_and_a_missing_answer_is_not_another_d
 #[test]
 fn holes_and_the_most_registers_of_one_answer_shape_the_requests() {
     let far = "[[register]]\nkey = \"c\"\naddress = 4\ntype = \"u32\"\n[[value]]\nkey = \"v\"\nregister = \"a\"\ncombine = { register = \"c\", by = \"plus\" }\n";
-    let blocks = |top: &str| profile(&format!("{top}\n{TWO}{far}")).blocks(&["v"]);
+    let blocks = |top: &str| profile(&format!("{top}\n{TWO}{far}")).blocks(&["v"], &Workarounds::default());
     let block = |address, count| Block { function: 3, address, count };
     assert_eq!(blocks("largest_hole = 2"), [block(0, 1), block(4, 2)]);
     assert_eq!(blocks("largest_hole = 3"), [block(0, 6)]);
@@ -176,7 +176,7 @@ fn holes_and_the_most_registers_of_one_answer_shape_the_requests() {
 fn a_register_at_the_last_address_is_read_and_one_beyond_it_is_refused() {
     let last =
         |kind: &str| format!("[[register]]\nkey = \"a\"\naddress = 65535\ntype = \"{kind}\"\n[[value]]\nkey = \"v\"\nregister = \"a\"\n");
-    assert_eq!(profile(&last("u16")).blocks(&["v"]), [Block { function: 3, address: 65535, count: 1 }]);
+    assert_eq!(profile(&last("u16")).blocks(&["v"], &Workarounds::default()), [Block { function: 3, address: 65535, count: 1 }]);
     refused(&last("f32"), "register \"a\" ends beyond address 65535");
 }
 
@@ -206,7 +206,7 @@ fn a_bad_value_is_refused_with_one_clear_sentence() {
     refused(&value("decimals = \"z\""), "value \"v\" names the register \"z\", which is not there");
     refused(
         &value("combine = { register = \"t\", by = \"plus\" }"),
-        "value \"v\" needs a number, and register \"t\" is text; text is only for unit_from",
+        "value \"v\" needs a number, and register \"t\" is text; text is only for unit_from and serial",
     );
     refused(&value("scale = 0.0"), "value \"v\" needs a scale that is finite and not 0, and a finite offset");
     refused(

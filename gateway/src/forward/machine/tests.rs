@@ -45,6 +45,7 @@ fn an_acknowledged_range_is_not_sent_again() {
     machine.acknowledge(&ack(3, &[(6, 7)]), NOW);
     assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 4, to: 5 }));
     machine.sent(Lane::Backlog, 4, 5, NOW);
+    machine.acknowledge(&ack(3, &[(4, 7)]), NOW);
     assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 8, to: 10 }));
 }
 
@@ -83,12 +84,44 @@ fn a_resend_order_makes_the_acknowledged_due_again() {
 }
 
 #[test]
-fn a_live_lane_that_fell_far_behind_leaves_the_old_to_the_backlog() {
+fn what_could_not_be_sent_for_two_seconds_is_left_to_the_backlog() {
     let mut machine = connected(1, 0);
-    machine.durable(1, LIVE_REACH * 3);
-    let wanted = machine.next().unwrap();
-    assert_eq!(wanted.lane, Lane::Live);
-    assert!(wanted.from > LIVE_REACH * 2);
+    machine.durable(1, 500);
+    machine.tick(NOW);
+    machine.durable(1, 700);
+    machine.tick(MonotonicMs(NOW.0 + LIVE_FOR_MS - 1));
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Live, from: 1, to: 700 }));
+    machine.tick(MonotonicMs(NOW.0 + LIVE_FOR_MS));
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Live, from: 501, to: 700 }));
+    machine.sent(Lane::Live, 501, 700, NOW);
+    assert_eq!(machine.next(), Some(Wanted { lane: Lane::Backlog, from: 1, to: 500 }));
+}
+
+/// How many batches of backlog the machine lets out now, of one entry each.
+fn backlog_let_out(machine: &mut Machine) -> usize {
+    let mut out = 0;
+    while let Some(wanted) = machine.next() {
+        send(machine, wanted, 1, NOW);
+        out += 1;
+    }
+    out
+}
+
+#[test]
+fn the_backlog_opens_as_the_collector_acknowledges_and_narrows_when_a_batch_is_lost() {
+    let mut machine = connected(1, 1_000);
+    assert_eq!(backlog_let_out(&mut machine), 1);
+    machine.acknowledge(&ack(1, &[]), NOW);
+    assert_eq!(backlog_let_out(&mut machine), 2);
+    machine.acknowledge(&ack(3, &[]), NOW);
+    assert_eq!(backlog_let_out(&mut machine), 4);
+    machine.acknowledge(&ack(7, &[]), NOW);
+    assert_eq!(backlog_let_out(&mut machine), BACKLOG_WINDOW);
+    machine.acknowledge(&ack(14, &[]), NOW);
+    machine.tick(MonotonicMs(NOW.0 + RESEND_AFTER_MS));
+    assert_eq!(backlog_let_out(&mut machine), BACKLOG_WINDOW / 2);
+    machine.connected(NOW);
+    assert_eq!(backlog_let_out(&mut machine), 1, "a new connection begins anew");
 }
 
 proptest! {

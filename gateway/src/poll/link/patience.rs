@@ -47,6 +47,12 @@ impl Patience {
         wait.min(self.most)
     }
 
+    /// The longest that this unit's next answer is expected to take; `None` while too few have come.
+    pub fn pace(&self, unit: u8) -> Option<Duration> {
+        let habit = self.units.get(&unit).filter(|habit| habit.answers >= KNOWN_AFTER)?;
+        Some((habit.slowest * 2 + PROBE_MARGIN).min(self.most))
+    }
+
     /// It answered after so long.
     pub fn answered(&mut self, unit: u8, after: Duration) {
         let habit = self.units.entry(unit).or_default();

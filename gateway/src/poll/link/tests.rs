@@ -1,12 +1,18 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 //! A slave that answers late must never be believed for the wrong question.
 
-use super::*;
+use std::sync::Mutex;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
 
 mod hostile;
+mod line;
+mod ports;
+mod settings;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 const BLOCK: Block = Block { function: 3, address: 7, count: 2 };

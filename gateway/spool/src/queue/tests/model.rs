@@ -413,7 +413,8 @@ impl Bench {
         let last = self.kept.keys().next_back().copied().unwrap_or(0);
         assert!(highest >= last, "{last} was appended and only {highest} committed");
         self.promised = self.promised.max(highest);
-        Ok(())
+        // As a caller does who has time after a commit.
+        self.spool().prepare()
     }
 
     fn acknowledge(&mut self, contiguous: u64, ranges: &[(u64, u64)]) {

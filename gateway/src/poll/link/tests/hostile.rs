@@ -21,9 +21,23 @@ enum Malice {
     Flipped,
     Silent,
     Exception,
+    /// A frame of another unit, a broadcast write or another master's question in one piece with the answer.
+    Merged,
+    /// The answer with something of others behind it.
+    MergedBehind,
+    /// A broadcast that writes registers, and no answer.
+    BroadcastWrite,
+    /// Another master's question to the same unit, with a check that is right, and no answer.
+    OtherMaster,
+    /// The question itself, then the answer.
+    Echoed,
+    /// Noise, a pause, the answer.
+    NoiseBefore,
+    /// Of the unit and function asked, check and frame right, and the count of bytes a lie.
+    LyingCount,
 }
 
-const ALL: [Malice; 14] = [
+const ALL: [Malice; 21] = [
     Malice::Late,
     Malice::Doubled,
     Malice::Truncated,
@@ -38,6 +52,13 @@ const ALL: [Malice; 14] = [
     Malice::Flipped,
     Malice::Silent,
     Malice::Exception,
+    Malice::Merged,
+    Malice::MergedBehind,
+    Malice::BroadcastWrite,
+    Malice::OtherMaster,
+    Malice::Echoed,
+    Malice::NoiseBefore,
+    Malice::LyingCount,
 ];
 
 /// A frame with its check or its header.
@@ -58,6 +79,16 @@ fn framed(is_rtu: bool, question: &[u8], unit: u8, transaction: u16, body: &[u8]
     }
 }
 
+/// What others say on the line.
+fn strangers(is_rtu: bool, question: &[u8], unit: u8, wrong: [u8; 4]) -> Vec<u8> {
+    let [p, q, r, s] = wrong;
+    match p % 3 {
+        0 => framed(is_rtu, question, unit + 1, 7, &[3, 4, p, q, r, s]),
+        1 => framed(is_rtu, question, 0, 7, &[16, 0, 7, 0, 2, 4, p, q, r, s]),
+        _ => framed(is_rtu, question, unit + 2, 7, &[4, 0, q, 0, 2]),
+    }
+}
+
 pub(super) async fn slave(mut stream: impl Stream, is_rtu: bool, asked: Arc<Mutex<u32>>, seed: u64, share: f64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut question = [0_u8; 12];
@@ -75,7 +106,13 @@ pub(super) async fn slave(mut stream: impl Stream, is_rtu: bool, asked: Arc<Mute
         let wrong = random.random::<u32>().to_be_bytes();
         let [p, q, r, s] = wrong;
         let bytes = match malice {
-            Malice::None | Malice::Late | Malice::Halved => right.clone(),
+            Malice::None | Malice::Late | Malice::Halved | Malice::NoiseBefore => right.clone(),
+            Malice::Merged => [strangers(is_rtu, &question, unit, wrong), right.clone()].concat(),
+            Malice::MergedBehind => [right.clone(), strangers(is_rtu, &question, unit, wrong)].concat(),
+            Malice::BroadcastWrite => framed(is_rtu, &question, 0, 0, &[16, 0, 7, 0, 2, 4, p, q, r, s]),
+            Malice::OtherMaster => framed(is_rtu, &question, unit, 0, &[3, 0, 9, 0, 2]),
+            Malice::Echoed => [&question[..length], &right].concat(),
+            Malice::LyingCount => framed(is_rtu, &question, unit, 0, &[3, 4, p, q, r, s, p, q]),
             Malice::Silent => continue,
             Malice::Doubled => [right.clone(), right.clone()].concat(),
             Malice::Truncated => right[..random.random_range(1..right.len())].to_vec(),
@@ -99,6 +136,13 @@ pub(super) async fn slave(mut stream: impl Stream, is_rtu: bool, asked: Arc<Mute
             Malice::Late => {
                 let timeouts = random.random_range(0.5..3.0);
                 tokio::time::sleep(TIMEOUT.mul_f64(timeouts)).await;
+            }
+            Malice::NoiseBefore => {
+                let noise: Vec<u8> = (0..random.random_range(1..20)).map(|_| random.random()).collect();
+                if stream.write_all(&noise).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(TIMEOUT.mul_f64(random.random_range(0.0..0.4))).await;
             }
             Malice::Halved => {
                 if stream.write_all(&bytes[..4]).await.is_err() {

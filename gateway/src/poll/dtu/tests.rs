@@ -1,0 +1,199 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+//! DTUs over real sockets: a modem is a TCP client, the slaves behind it answer RTU frames.
+
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+use crate::device::Block;
+use crate::poll::link::{Failure, Link, Road};
+use crate::site::Workarounds;
+
+const BLOCK: Block = Block { function: 3, address: 0, count: 1 };
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+async fn hall(known: &[&[u8]], heartbeat: &[u8]) -> (Dtus, CancellationToken) {
+    let shutdown = CancellationToken::new();
+    let listener = DtuListener { listen: "127.0.0.1:0".parse().unwrap(), heartbeat: heartbeat.to_vec() };
+    let known = known.iter().map(|id| id.to_vec()).collect();
+    (Dtus::listen(listener, known, shutdown.clone()).await.unwrap(), shutdown)
+}
+
+async fn dial(dtus: &Dtus) -> TcpStream {
+    TcpStream::connect(dtus.address().unwrap()).await.unwrap()
+}
+
+fn link(dtus: &Dtus, registration: &[u8]) -> Link {
+    Link::along(&Road::Dtu { registration: registration.to_vec() }, TIMEOUT, &Workarounds::default(), dtus)
+}
+
+/// An answer with one register: the unit's number times a factor.
+fn answer(unit: u8, factor: u16) -> Vec<u8> {
+    let [high, low] = (u16::from(unit) * factor).to_be_bytes();
+    let mut frame = vec![unit, 3, 2, high, low];
+    let crc = frame.iter().fold(0xFFFF_u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
+    });
+    frame.extend(crc.to_le_bytes());
+    frame
+}
+
+/// The slaves behind a modem: every unit answers, with these bytes around each answer.
+async fn slaves(mut stream: TcpStream, factor: u16, before: &'static [u8], behind: &'static [u8]) {
+    let mut question = [0_u8; 8];
+    while stream.read_exact(&mut question).await.is_ok() {
+        let bytes = [before, &answer(question[0], factor), behind].concat();
+        if stream.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads until the modem that was just dialled is there.
+async fn read_soon(link: &mut Link, unit: u8) -> Result<Vec<u16>, Failure> {
+    for _ in 0..500 {
+        match link.read(unit, BLOCK).await {
+            Err(Failure::NoLine(_) | Failure::Wrong(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            done => return done,
+        }
+    }
+    link.read(unit, BLOCK).await
+}
+
+#[tokio::test]
+async fn a_dtu_that_has_not_dialled_in_is_told_by_its_registration() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    for dtus in [dtus, Dtus::default()] {
+        let failed = link(&dtus, b"SITE7").read(1, BLOCK).await.unwrap_err();
+        assert_eq!(failed, Failure::NoLine("the DTU \"SITE7\" has not dialled in".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn several_devices_share_the_connection_of_a_dtu_whose_registration_comes_in_pieces() {
+    let (dtus, _shutdown) = hall(&[b"SITE7", b"SITE8"], b"").await;
+    let mut modem = dial(&dtus).await;
+    for piece in [&b"SI"[..], b"TE", b"8"] {
+        modem.write_all(piece).await.unwrap();
+        modem.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::spawn(slaves(modem, 10, b"", b""));
+    let mut link = link(&dtus, b"SITE8");
+    for unit in [1, 2, 3, 1] {
+        assert_eq!(read_soon(&mut link, unit).await, Ok(vec![u16::from(unit) * 10]));
+    }
+}
+
+#[tokio::test]
+async fn heartbeats_stand_anywhere_between_frames_and_a_registration_may_be_repeated() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"ping").await;
+    let mut modem = dial(&dtus).await;
+    modem.write_all(b"pingSITE7pi").await.unwrap();
+    tokio::spawn(async move {
+        modem.write_all(b"ng").await.unwrap();
+        slaves(modem, 10, b"pingSITE7", b"ping").await;
+    });
+    let mut link = link(&dtus, b"SITE7");
+    for unit in [1, 2, 3, 4, 5] {
+        assert_eq!(read_soon(&mut link, unit).await, Ok(vec![u16::from(unit) * 10]));
+    }
+    let counted = link.counters().snapshot();
+    assert_eq!((counted.garbled, counted.unasked_bytes), (0, 0), "{counted:?}");
+}
+
+#[tokio::test]
+async fn bytes_of_a_heartbeat_within_an_answer_are_data() {
+    // The heartbeat is the two data bytes of every answer of unit 5.
+    let (dtus, _shutdown) = hall(&[b"SITE7"], &[0x00, 0x32]).await;
+    let mut modem = dial(&dtus).await;
+    modem.write_all(b"SITE7").await.unwrap();
+    tokio::spawn(slaves(modem, 10, &[0x00, 0x32], b""));
+    let mut link = link(&dtus, b"SITE7");
+    for _ in 0..5 {
+        assert_eq!(read_soon(&mut link, 5).await, Ok(vec![50]));
+    }
+}
+
+#[tokio::test]
+async fn a_second_connection_takes_the_place_of_the_first() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    let mut half_open = dial(&dtus).await;
+    half_open.write_all(b"SITE7").await.unwrap();
+    let mut link = link(&dtus, b"SITE7");
+    // The first says nothing at all.
+    while matches!(link.read(1, BLOCK).await, Err(Failure::NoLine(_))) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut modem = dial(&dtus).await;
+    modem.write_all(b"SITE7").await.unwrap();
+    tokio::spawn(slaves(modem, 20, b"", b""));
+    // Unit 1 still owes its answer; another one is asked at once.
+    assert_eq!(read_soon(&mut link, 2).await, Ok(vec![40]));
+    let mut end = [0_u8; 64];
+    while half_open.read(&mut end).await.is_ok_and(|bytes| bytes > 0) {}
+}
+
+#[tokio::test]
+async fn unknown_and_overlong_visitors_are_sent_away() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"ping").await;
+    let endless = b"ping".repeat(100);
+    for visitor in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"SITE9", &[0; 64], &endless] {
+        let mut stream = dial(&dtus).await;
+        let _ = stream.write_all(visitor).await;
+        let ended = timeout(Duration::from_secs(5), stream.read(&mut [0; 8])).await.unwrap();
+        assert!(matches!(ended, Ok(0) | Err(_)), "{visitor:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_64_may_wait_to_register_and_the_others_are_sent_away_at_once() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    let (sent_away, mut those) = tokio::sync::mpsc::channel(MOST_WAITING + 20);
+    for _ in 0..MOST_WAITING + 20 {
+        let mut stream = dial(&dtus).await;
+        let sent_away = sent_away.clone();
+        tokio::spawn(async move {
+            let _ = stream.read(&mut [0; 8]).await;
+            let _ = sent_away.send(()).await;
+        });
+    }
+    let began = now();
+    for _ in 0..20 {
+        timeout(PATIENCE, those.recv()).await.unwrap().unwrap();
+    }
+    assert!(now() - began < PATIENCE && those.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_visitor_is_sent_away_after_ten_seconds() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    let began = now();
+    let mut stream = dial(&dtus).await;
+    assert!(matches!(stream.read(&mut [0; 8]).await, Ok(0) | Err(_)));
+    assert!((PATIENCE..PATIENCE * 2).contains(&(now() - began)));
+}
+
+#[test]
+fn a_source_is_told_of_once_a_minute_and_only_so_many_are_remembered() {
+    let (mut told, began) = (Told::default(), now());
+    let source = |number: u32| IpAddr::from(number.to_be_bytes());
+    assert!(told.is_news(source(1), began));
+    assert!(!told.is_news(source(1), began + Duration::from_secs(59)));
+    assert!(told.is_news(source(1), began + Duration::from_secs(61)));
+    let later = began + Duration::from_secs(200);
+    let news = (0..10_000).filter(|number| told.is_news(source(*number), later)).count();
+    assert_eq!((news, told.0.len()), (MOST_SOURCES, MOST_SOURCES));
+}
+
+#[tokio::test]
+async fn the_shutdown_ends_listening_and_hangs_up() {
+    let (dtus, shutdown) = hall(&[b"SITE7"], b"").await;
+    let mut modem = dial(&dtus).await;
+    modem.write_all(b"SITE7").await.unwrap();
+    let mut waiting = dial(&dtus).await;
+    shutdown.cancel();
+    for stream in [&mut modem, &mut waiting] {
+        let ended = timeout(Duration::from_secs(5), stream.read(&mut [0; 8])).await.unwrap();
+        assert!(matches!(ended, Ok(0) | Err(_)));
+    }
+}

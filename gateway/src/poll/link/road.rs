@@ -1,0 +1,105 @@
+//! The roads to a bus, and how each is opened. A serial port is looked up anew each time, so that an adapter that
+//! comes back under another name is found again by its `/dev/serial/by-id` link, or by a pattern ending in `*`.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_serial::SerialPortBuilderExt;
+
+use super::{Opener, Stream};
+use crate::poll::dtu::Dtus;
+
+/// How to reach a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Road {
+    /// Modbus TCP, `host:port`.
+    Tcp(String),
+    /// RTU frames through a serial server, `host:port`.
+    RtuOverTcp(String),
+    /// A serial port or pty. A path ending in `*` is the first port, by name, that begins so and opens.
+    Serial { path: String, baud: u32, parity: tokio_serial::Parity, stop_bits: tokio_serial::StopBits },
+    /// RTU frames through a DTU that dials in and sends this first.
+    Dtu { registration: Vec<u8> },
+}
+
+impl fmt::Display for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Road::Tcp(address) => write!(f, "tcp {address}"),
+            Road::RtuOverTcp(address) => write!(f, "rtu over tcp {address}"),
+            Road::Serial { path, .. } => write!(f, "serial {path}"),
+            Road::Dtu { registration } => write!(f, "dtu {}", String::from_utf8_lossy(registration).escape_debug()),
+        }
+    }
+}
+
+/// A peer that says nothing for so long is asked whether it lives …
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+/// … this often, this far apart.
+const KEEPALIVE_PROBES: u32 = 3;
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// Bytes that a peer does not acknowledge for so long end the connection, ms.
+const UNACKNOWLEDGED_MS: u32 = 20_000;
+
+impl Road {
+    /// Opens this road again and again.
+    pub fn opener(&self, dtus: &Dtus) -> Opener {
+        let (road, dtus) = (self.clone(), dtus.clone());
+        Box::new(move || {
+            let (road, dtus) = (road.clone(), dtus.clone());
+            Box::pin(async move { road.open(&dtus).await })
+        })
+    }
+
+    async fn open(&self, dtus: &Dtus) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Road::Tcp(address) | Road::RtuOverTcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                watch(&stream)?;
+                Ok(Box::new(stream))
+            }
+            Road::Serial { path, baud, parity, stop_bits } => {
+                let mut failed = io::Error::new(io::ErrorKind::NotFound, format!("no port is named {path}"));
+                for path in ports(path) {
+                    let path = path.to_string_lossy().into_owned();
+                    match tokio_serial::new(path, *baud).parity(*parity).stop_bits(*stop_bits).open_native_async() {
+                        Ok(port) => return Ok(Box::new(port)),
+                        Err(error) => failed = error.into(),
+                    }
+                }
+                Err(failed)
+            }
+            Road::Dtu { registration } => dtus.line(registration).await,
+        }
+    }
+}
+
+/// Makes the kernel notice a peer that is gone without a word: half-open connections end within half a minute.
+pub fn watch(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_EVERY)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS)?;
+    Ok(())
+}
+
+/// The ports that a path means now, in order of their names.
+fn ports(path: &str) -> Vec<PathBuf> {
+    let Some(pattern) = path.strip_suffix('*') else { return vec![PathBuf::from(path)] };
+    let (folder, beginning) = pattern.rsplit_once('/').unwrap_or((".", pattern));
+    let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let begins = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
+    let mut ports: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(begins).collect();
+    ports.sort_unstable();
+    ports
+}
+
+#[cfg(test)]
+mod tests;
