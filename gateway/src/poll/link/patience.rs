@@ -11,7 +11,7 @@ const PROBED_AFTER: u32 = 3;
 /// For the device's thinking and our own host's.
 pub const PROBE_MARGIN: Duration = Duration::from_millis(50);
 /// One probe in so many waits as long as the site file allows, for a unit that is slower than all others.
-const FULL_PROBE: u32 = 32;
+pub const FULL_PROBE: u32 = 32;
 
 /// What is known of the units on a line.
 #[derive(Debug)]
