@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use measurement::Fault;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -14,7 +14,7 @@ use crate::interpret::{Answer, At, Memory, interpret, unconfirmed};
 use crate::site::{Bus, Device, Workarounds};
 use dtu::Dtus;
 pub use keep::Gate;
-use keep::Parcel;
+use keep::{Desk, PostDesk};
 use link::{Failure, Link};
 use plan::Plan;
 use schedule::{Next, Schedule};
@@ -31,19 +31,18 @@ const MOST_AGAIN: usize = 2;
 /// Polls a bus until the shutdown. A bus published later that differs only in its channels' numbers changes
 /// nothing but the numbers, from the next reading on; any other begins anew.
 pub async fn run(mut bus: watch::Receiver<Bus>, gate: Gate, dtus: Dtus, post: Post, clock: Clock, shutdown: CancellationToken) {
-    let (parcels, waiting) = mpsc::channel(keep::MOST_WAITING);
     let name = bus.borrow().name.clone();
-    let keeping = tokio::spawn(keep::keep(waiting, name, post));
+    let (desk, keeping) = PostDesk::open(name, post);
     while !shutdown.is_cancelled() {
         let link = Link::new(&bus.borrow(), &dtus);
-        Round::new(&mut bus, link, &gate, &parcels, &clock, &shutdown).serve().await;
+        Round::new(&mut bus, link, &gate, &desk, &clock, &shutdown).serve().await;
     }
-    drop(parcels);
+    drop(desk);
     let _ = keeping.await;
 }
 
 /// A bus that is being polled.
-struct Round<'a> {
+struct Round<'a, D> {
     bus: Bus,
     link: Link,
     schedule: Schedule,
@@ -58,7 +57,7 @@ struct Round<'a> {
     silent: Vec<bool>,
     published: &'a mut watch::Receiver<Bus>,
     gate: &'a Gate,
-    parcels: &'a mpsc::Sender<Parcel>,
+    desk: &'a D,
     clock: &'a Clock,
     shutdown: &'a CancellationToken,
 }
@@ -83,15 +82,15 @@ enum Ended {
     AnotherBus,
 }
 
-impl<'a> Round<'a> {
+impl<'a, D: Desk> Round<'a, D> {
     fn new(
         published: &'a mut watch::Receiver<Bus>,
         link: Link,
         gate: &'a Gate,
-        parcels: &'a mpsc::Sender<Parcel>,
+        desk: &'a D,
         clock: &'a Clock,
         shutdown: &'a CancellationToken,
-    ) -> Round<'a> {
+    ) -> Round<'a, D> {
         let bus = published.borrow_and_update().clone();
         let now = clock.mono().0;
         let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
@@ -109,7 +108,7 @@ impl<'a> Round<'a> {
             link,
             published,
             gate,
-            parcels,
+            desk,
             clock,
             shutdown,
         }
@@ -224,8 +223,7 @@ impl<'a> Round<'a> {
         self.renumber()?;
         let entries = make(&self.bus.devices[place], At { wall: now.wall, mono: now.mono }, &mut self.memories[place]);
         if !entries.is_empty() {
-            // The other end lives until this one is dropped.
-            let _ = self.parcels.send(Parcel { entries, keeping }).await;
+            self.desk.take(entries, keeping).await;
         }
         Ok(())
     }

@@ -7,7 +7,9 @@ use measurement::{LimitMonitor, Outcome, Timestamp, Value};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
+use super::keep::Parcel;
 use super::link::{Opener, Stream};
 use super::*;
 use crate::device::Profile;
