@@ -24,11 +24,13 @@ const JUDGED: u32 = 10;
 pub struct LineCounters {
     /// Questions sent, those asked again included.
     pub questions: AtomicU64,
+    /// Those asked again, because their answer was damaged or overdue.
+    pub asked_again: AtomicU64,
     /// Good answers.
     pub answers: AtomicU64,
     /// Answers that say "no".
     pub exceptions: AtomicU64,
-    /// Questions that nobody answered in time.
+    /// Polls that nobody answered in time, however often they were asked.
     pub timeouts: AtomicU64,
     /// Answers that failed their check, had the wrong length, or were no frames at all.
     pub garbled: AtomicU64,
@@ -58,6 +60,7 @@ struct Recent {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LineSnapshot {
     pub questions: u64,
+    pub asked_again: u64,
     pub answers: u64,
     pub exceptions: u64,
     pub timeouts: u64,
@@ -92,6 +95,7 @@ impl Default for LineCounters {
         };
         LineCounters {
             questions: AtomicU64::new(0),
+            asked_again: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             exceptions: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -125,6 +129,7 @@ impl LineCounters {
         let garbled_share = if heard == 0 { 0.0 } else { f64::from(garbled) / f64::from(heard) };
         LineSnapshot {
             questions: read(&self.questions),
+            asked_again: read(&self.asked_again),
             answers: read(&self.answers),
             exceptions: read(&self.exceptions),
             timeouts: read(&self.timeouts),
@@ -142,8 +147,9 @@ impl LineCounters {
         }
     }
 
-    pub(super) fn asked(&self) {
+    pub(super) fn asked(&self, is_again: bool) {
         add(&self.questions, 1);
+        add(&self.asked_again, u64::from(is_again));
         self.recent().is_blocked = false;
     }
 
