@@ -254,11 +254,12 @@ impl Link {
         if let Some((unit, shape)) = self.asking.take() {
             self.owes_an_answer(unit, shape);
         }
-        let (mut end, mut attempt, mut silent) = (None, 1, 0);
+        let (mut began, mut attempt, mut silent) = (None, 1, 0);
         loop {
             let put = self.make_ready(unit, question).await?;
             let sent = now();
-            let end = *end.get_or_insert(sent + self.timeout);
+            let began = *began.get_or_insert(sent);
+            let end = began + self.timeout;
             let wait = self.patience.with(unit).min(patience.unwrap_or(self.timeout));
             // A question that was lost is put again as soon as its answer is overdue. The last one is waited for to the end.
             let may_again = self.is_rtu && silent < SILENT_ATTEMPTS && self.owed.can_put_again(unit, question, &put, sent);
@@ -288,7 +289,7 @@ impl Link {
                     if overdue.is_none() || attempt >= ATTEMPTS {
                         self.counters.missed();
                         self.patience.missed(unit);
-                        return Err(failure);
+                        return Err(if matches!(failure, Failure::NoAnswer(_)) { no_answer(now() - began) } else { failure });
                     }
                     silent += 1;
                     attempt += 1;
@@ -373,7 +374,7 @@ impl Link {
                 Err(_) => {
                     self.counters.missed();
                     self.patience.missed(unit);
-                    return Err(Failure::NoAnswer(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+                    return Err(no_answer(wait));
                 }
             }
         }
@@ -468,8 +469,8 @@ impl Link {
                 }
                 Heard::More => {}
             }
-            let is_frame = line.heard.first() == Some(&unit) || !self.is_rtu;
-            if !is_frame && line::strip(&mut line.heard, &self.interjections) {
+            let may_be_the_answer = !self.is_rtu || frame::may_begin(&line.heard, unit, question);
+            if !may_be_the_answer && line::strip(&mut line.heard, &self.interjections) {
                 continue;
             }
             let alarm = match (line.heard.is_empty(), &strange) {
@@ -487,8 +488,7 @@ impl Link {
                         self.counters.heard_garbage();
                         strange = Some(format!("{} bytes that are no frame", line.heard.len()));
                     }
-                    let waited = u64::try_from((deadline - sent).as_millis()).unwrap_or(u64::MAX);
-                    let failure = blocked.unwrap_or(strange.map_or(Failure::NoAnswer(waited), Failure::Wrong));
+                    let failure = blocked.unwrap_or(strange.map_or(no_answer(deadline - sent), Failure::Wrong));
                     return Err(Miss::Silent(failure));
                 }
                 // Half a frame that goes on no more, or something that never was one.
@@ -556,6 +556,10 @@ fn pass_over(unasked: &mut Vec<u8>, heard: &mut Vec<u8>, owed: &mut Owed, interj
 fn blocked(counters: &LineCounters, talker: Option<u8>) -> Failure {
     counters.found_blocked(talker);
     Failure::Blocked { talker }
+}
+
+fn no_answer(within: Duration) -> Failure {
+    Failure::NoAnswer(u64::try_from(within.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Only how long ago, for waiting; what a reading's time is, `clock.rs` says.

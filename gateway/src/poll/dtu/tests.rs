@@ -103,6 +103,22 @@ async fn heartbeats_stand_anywhere_between_frames_and_a_registration_may_be_repe
 }
 
 #[tokio::test]
+async fn a_heartbeat_that_begins_like_a_unit_is_told_from_its_answers() {
+    for heartbeat in [&b"ping"[..], b"p"] {
+        let (dtus, _shutdown) = hall(&[b"SITE7"], heartbeat).await;
+        let mut modem = dial(&dtus).await;
+        modem.write_all(b"SITE7").await.unwrap();
+        let before: &'static [u8] = if heartbeat.len() == 1 { b"p" } else { b"pingping" };
+        tokio::spawn(slaves(modem, 10, before, b""));
+        let mut link = link(&dtus, b"SITE7");
+        for _ in 0..5 {
+            assert_eq!(read_soon(&mut link, b'p').await, Ok(vec![u16::from(b'p') * 10]));
+        }
+        assert_eq!(link.counters().snapshot().garbled, 0);
+    }
+}
+
+#[tokio::test]
 async fn bytes_of_a_heartbeat_within_an_answer_are_data() {
     // The heartbeat is the two data bytes of every answer of unit 5.
     let (dtus, _shutdown) = hall(&[b"SITE7"], &[0x00, 0x32]).await;

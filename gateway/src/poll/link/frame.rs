@@ -235,6 +235,11 @@ pub fn rtu(bytes: &[u8], unit: u8, question: &Question) -> Heard {
     Heard::More
 }
 
+/// True when the answer may begin like this, so that nothing may be taken off the front.
+pub fn may_begin(bytes: &[u8], unit: u8, question: &Question) -> bool {
+    bytes == [unit] || is_header(bytes, unit, question)
+}
+
 /// True when bytes that are no frame were nevertheless this unit's answer, damaged: nothing more of it will come. Noise
 /// must not pass for that, or the true answer would be taken for that to the next question; so two of the three
 /// characters at the head (unit, function, count) must be right, and all three when the length is not.
