@@ -437,7 +437,7 @@ impl Link {
                     line.is_unsettled = self.is_rtu && strangers > 0;
                     self.counters.heard_unasked(strangers);
                     self.patience.answered(unit, line.busy - sent);
-                    self.counters.answered(line.busy - sent, matches!(reply, Reply::Exception(_)));
+                    self.counters.answered(unit, line.busy - sent, matches!(reply, Reply::Exception(_)));
                     return Ok(reply);
                 }
                 Heard::Other { unit: of, why, end } if self.is_rtu => {
@@ -448,7 +448,7 @@ impl Link {
                         continue;
                     }
                     if of == unit {
-                        self.counters.heard_garbage();
+                        self.counters.heard_garbage(unit);
                         return Err(Miss::Spoilt(why));
                     }
                     self.counters.heard_foreign(of);
@@ -458,7 +458,7 @@ impl Link {
                     continue;
                 }
                 Heard::Other { why, .. } | Heard::Broken(why) => {
-                    self.counters.heard_garbage();
+                    self.counters.heard_garbage(unit);
                     self.line = None;
                     return Err(Miss::Spoilt(why));
                 }
@@ -485,7 +485,7 @@ impl Link {
                     let babbles = bytes > 2 * frame::LONGEST && now() - line.busy < self.quiet;
                     let blocked = babbles.then(|| blocked(&self.counters, frame::talker(&line.heard).or(talker)));
                     if !line.heard.is_empty() {
-                        self.counters.heard_garbage();
+                        self.counters.heard_garbage(unit);
                         strange = Some(format!("{} bytes that are no frame", line.heard.len()));
                     }
                     let failure = blocked.unwrap_or(strange.map_or(no_answer(deadline - sent), Failure::Wrong));
@@ -497,7 +497,7 @@ impl Link {
                         continue;
                     }
                     let rest = std::mem::take(&mut line.heard);
-                    self.counters.heard_garbage();
+                    self.counters.heard_garbage(unit);
                     let why = format!("{} bytes that are no frame", rest.len());
                     if frame::was_the_answer(&rest, unit, question) {
                         return Err(Miss::Spoilt(why));
