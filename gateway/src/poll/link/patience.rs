@@ -53,6 +53,11 @@ impl Patience {
         Some((habit.slowest * 2 + PROBE_MARGIN).min(self.most))
     }
 
+    /// When an answer of a unit that answers well is overdue; `None` when nothing is known of its pace, or it is silent.
+    pub fn overdue(&self, unit: u8) -> Option<Duration> {
+        self.pace(unit).filter(|_| self.units.get(&unit).is_some_and(|habit| habit.misses == 0))
+    }
+
     /// It answered after so long.
     pub fn answered(&mut self, unit: u8, after: Duration) {
         let habit = self.units.entry(unit).or_default();
