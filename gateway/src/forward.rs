@@ -177,23 +177,18 @@ impl Post {
     /// Hands entries in, in order. Waits up to two seconds when memory is full (the disk is too slow); what
     /// still finds no room is returned as the number of entries lost, so that polling never stops for a disk.
     pub async fn append(&self, entries: Vec<NewEntry>) -> usize {
-        let (count, urgent) = (entries.len(), entries.iter().any(|entry| entry.urgent));
-        let fill = |sack: &mut Sack| {
-            for NewEntry { content, urgent } in &entries {
-                match content {
-                    Content::Reading { reading, parsed_at, sample_age_ms } => {
-                        let class = if *urgent { Class::Urgent } else { Class::Telemetry };
-                        sack.push(class, &Kept::Reading { reading: *reading, parsed_at: *parsed_at, sample_age_ms: *sample_age_ms });
-                    }
-                    Content::Happening(happening) => sack.push(Class::Other, &Kept::Happening(happening.clone())),
-                }
-            }
-        };
+        let (count, urgent) = (entries.len(), is_urgent(&entries));
+        let fill = |sack: &mut Sack| pack(&entries, sack);
         if self.inbox.put(count, urgent, fill) || self.inbox.put_within(APPEND_WAIT, count, urgent, fill).await {
             return 0;
         }
         self.inbox.lose(count as u64);
         count
+    }
+
+    /// Hands entries in, in order, without waiting. False when memory is full; nothing was taken then.
+    pub fn try_append(&self, entries: &[NewEntry]) -> bool {
+        self.inbox.put(entries.len(), is_urgent(entries), |sack| pack(entries, sack))
     }
 
     /// Puts a channel catalogue in force. Must be called before the first reading; readings appended
@@ -231,6 +226,22 @@ impl Post {
     pub async fn stopped(&self) {
         let mut stopped = self.stopped.clone();
         let _ = stopped.wait_for(|done| *done).await;
+    }
+}
+
+fn is_urgent(entries: &[NewEntry]) -> bool {
+    entries.iter().any(|entry| entry.urgent)
+}
+
+fn pack(entries: &[NewEntry], sack: &mut Sack) {
+    for NewEntry { content, urgent } in entries {
+        match content {
+            Content::Reading { reading, parsed_at, sample_age_ms } => {
+                let class = if *urgent { Class::Urgent } else { Class::Telemetry };
+                sack.push(class, &Kept::Reading { reading: *reading, parsed_at: *parsed_at, sample_age_ms: *sample_age_ms });
+            }
+            Content::Happening(happening) => sack.push(Class::Other, &Kept::Happening(happening.clone())),
+        }
     }
 }
 
