@@ -1,13 +1,6 @@
 //! The only thing that the gateway may write: the settings of a Davy node (function 16).
 
-/// Where they lie. Kept in step with `firmware/register-map/src/settings.rs`: head, desk, then a block a channel of which
-/// all but the check word can be written.
-const HEAD: u16 = 0x0400;
-const HEAD_CONTENT: u16 = 7;
-const DESK: u16 = 0x0410;
-const DESK_WORDS: u16 = 16;
-const CHANNELS: u16 = 0x0500;
-const CHANNEL_WORDS: u16 = 64;
+use register_map::{CHANNEL_SETTINGS_CONTENT, DESK, DESK_WORDS, MAX_CHANNELS, SETTINGS, SETTINGS_CONTENT, channel_settings_address};
 
 /// Registers of a Davy node's settings, and what is to stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +10,12 @@ pub struct SettingsWrite {
 }
 
 impl SettingsWrite {
-    /// `None` when any of it lies outside the settings, or in two blocks.
+    /// `None` when any of it lies outside what can be written of the settings, or in two blocks.
     pub fn of(address: u16, words: &[u16]) -> Option<SettingsWrite> {
-        let channels = (0..register_map::MAX_CHANNELS).map(|channel| (CHANNELS + channel * CHANNEL_WORDS, CHANNEL_WORDS - 1));
-        let blocks = [(HEAD, HEAD_CONTENT), (DESK, DESK_WORDS)].into_iter().chain(channels);
+        let channels = (0..MAX_CHANNELS).map(|channel| (channel_settings_address(channel), CHANNEL_SETTINGS_CONTENT));
+        let blocks = [(SETTINGS, SETTINGS_CONTENT), (DESK, DESK_WORDS)].into_iter().chain(channels);
         let end = usize::from(address) + words.len();
-        let is_inside = |(first, count): (u16, u16)| address >= first && end <= usize::from(first) + usize::from(count);
+        let is_inside = |(first, count): (u16, usize)| address >= first && end <= usize::from(first) + count;
         let is_allowed = !words.is_empty() && blocks.into_iter().any(is_inside);
         is_allowed.then(|| SettingsWrite { address, words: words.to_vec() })
     }
