@@ -15,7 +15,6 @@ mod reset;
 
 use core::panic::PanicInfo;
 
-use cortex_m::peripheral::SCB;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use firmware::modbus::{Framer, MAX_FRAME};
@@ -24,6 +23,7 @@ use firmware::{Duties, Duty, GasModule, Node, NodeSettings, Station};
 use measurement::MonotonicMs;
 use peripherals::{Microseconds, Uart, Watchdog};
 use register_map::ResetCause;
+use reset::die;
 
 /// Modbus unit id.
 const UNIT: u8 = 17;
@@ -162,7 +162,7 @@ unsafe fn DefaultHandler(interrupt: i16) {
 #[exception]
 unsafe fn NonMaskableInt() -> ! {
     peripherals::show(true, true, true);
-    reset::bequeath(ResetCause::Watchdog);
+    keepsake::bequeath(ResetCause::Watchdog);
     loop {
         cortex_m::asm::nop();
     }
@@ -178,14 +178,6 @@ unsafe fn HardFault(_: &ExceptionFrame) -> ! {
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     die(ResetCause::Panic)
-}
-
-/// Outputs into the safe state, which for an alarm is on, and a new start.
-fn die(cause: ResetCause) -> ! {
-    cortex_m::interrupt::disable();
-    peripherals::show(true, true, true);
-    reset::bequeath(cause);
-    SCB::sys_reset()
 }
 
 /// What the tests make go wrong. Not in a release.

@@ -1,4 +1,4 @@
-//! The registers of the MPS2's AN386 that the node uses. Every `unsafe` of the board is in this file and in `reset.rs`.
+//! The registers of the MPS2's AN386 that the node uses. Every `unsafe` of the board but the handlers' is in this file.
 //!
 //! Sources: Arm DAI0385D/DAI0386 (memory map, FPGA system control and I/O), Arm DDI0479D (APB UART 4.3, APB watchdog 4.5).
 

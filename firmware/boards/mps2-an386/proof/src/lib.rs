@@ -95,9 +95,9 @@ impl Board {
         }
     }
 
-    /// Bytes of RAM between the statics and the deepest the stack has been: QEMU's RAM begins as zeros.
-    pub fn stack_used(&mut self, statics_end: u32, stack_start: u32) -> u32 {
-        let mut at = statics_end.next_multiple_of(4);
+    /// How deep the stack has been: QEMU's RAM begins as zeros.
+    pub fn stack_used(&mut self, stack_end: u32, stack_start: u32) -> u32 {
+        let mut at = stack_end;
         while at < stack_start && self.word(at) == 0 {
             at += 4;
         }

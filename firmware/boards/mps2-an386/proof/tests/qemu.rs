@@ -270,7 +270,7 @@ fn the_release_image_is_fed_while_all_is_well() {
 
 #[test]
 fn the_stack_stays_within_its_budget() {
-    let [statics_end, stack_start, budget] = ["DAVY_STATICS_END", "DAVY_STACK_START", "DAVY_STACK_BUDGET"].map(|name| {
+    let [stack_end, stack_start, budget] = ["DAVY_STACK_END", "DAVY_STACK_START", "DAVY_STACK_BUDGET"].map(|name| {
         let text = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run firmware/build --test"));
         text.strip_prefix("0x").map_or_else(|| text.parse().unwrap(), |hex| u32::from_str_radix(hex, 16).unwrap())
     });
@@ -284,7 +284,7 @@ fn the_stack_stays_within_its_budget() {
         let _ = bus.read(UNIT, 0, 18);
         let _ = bus.read(UNIT, 0, 126);
     }
-    let used = board.stack_used(statics_end, stack_start);
+    let used = board.stack_used(stack_end, stack_start);
     println!("stack: {used} bytes at the deepest, budget {budget}");
     assert!(used <= budget, "the stack took {used} bytes, its budget is {budget}");
 }

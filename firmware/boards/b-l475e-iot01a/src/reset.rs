@@ -1,0 +1,33 @@
+//! Why the node started, by the chip's reset flags and the word of the life before, and how a life ends.
+
+use cortex_m::peripheral::SCB;
+use embassy_stm32::pac;
+use keepsake::LastLife;
+use register_map::ResetCause;
+
+/// This start's cause and the number of starts since power came on. Call it once, before the clocks are set.
+pub fn begin() -> (ResetCause, u32) {
+    // RM0351, 6.4.29: the flags add up until they are removed, and every reset raises PINRSTF because it pulls NRST low.
+    let flags = pac::RCC.csr().read();
+    pac::RCC.csr().modify(|csr| csr.set_rmvf(true));
+    let (last, boots) = keepsake::begin();
+    let cause = match last {
+        // A dip that the brown-out detector saw and the RAM survived is told from power coming on by just that.
+        LastLife::Forgotten => ResetCause::PowerOn,
+        _ if flags.borrstf() => ResetCause::BrownOut,
+        _ if flags.iwdgrstf() || flags.wwdgrstf() => ResetCause::Watchdog,
+        LastLife::Ended(cause) => cause,
+        LastLife::Cut if flags.sftrstf() || flags.oblrstf() => ResetCause::Software,
+        LastLife::Cut if flags.pinrstf() => ResetCause::Pin,
+        LastLife::Cut => ResetCause::Unknown,
+    };
+    (cause, boots)
+}
+
+/// Outputs into the safe state, which for an alarm is on, and a new start.
+pub fn die(cause: ResetCause) -> ! {
+    cortex_m::interrupt::disable();
+    crate::outputs::force_on();
+    keepsake::bequeath(cause);
+    SCB::sys_reset()
+}
