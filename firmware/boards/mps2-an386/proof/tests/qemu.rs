@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test program keeps deadlines")]
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -289,30 +290,94 @@ fn the_stack_stays_within_its_budget() {
     assert!(used <= budget, "the stack took {used} bytes, its budget is {budget}");
 }
 
+/// What masters that are not ours must be told: the values of a node in this air.
+fn check_foreign(mut words: impl FnMut(&str, u16, usize) -> Vec<u16>) {
+    for function in ["holding", "input"] {
+        let read = Identity::decode(&words(function, 0, IDENTITY_WORDS)).expect("a believable identity");
+        assert_eq!((read.serial, read.reset_cause, read.channels), (0x0386_0000_0001, ResetCause::PowerOn, 4));
+        for (channel, expected) in (0..).zip([2.0, 0.0, 20.9, 0.0]) {
+            let block = words(function, channel_address(channel), CHANNEL_WORDS);
+            assert_eq!(ChannelBlock::decode(channel, &block).expect("a believable block").outcome, value(expected), "channel {channel}");
+        }
+    }
+}
+
+/// A board on a pseudo-terminal whose gas module has been believed.
+fn board_for_foreigners(seed: u64) -> (Board, String) {
+    let (mut board, pty) = Board::boot_on_pty();
+    Module::plug(board.serial("gas"), AIR, seed);
+    board.wait_for_lamps(Lamps { sounder: false, beacon: false, fault: true }, SOON);
+    board.wait_for_lamps(Lamps { sounder: false, beacon: false, fault: false }, SOON);
+    (board, pty)
+}
+
 #[test]
 fn mbpoll_reads_the_same_registers_and_gets_the_same_refusals() {
     if Command::new("mbpoll").arg("-V").output().is_err() {
-        println!("SKIPPED: mbpoll is not installed");
+        println!("SKIPPED: mbpoll is not installed (Debian package mbpoll), so it asked nothing");
         return;
     }
-    let (board, pty) = Board::boot_on_pty();
-    let mbpoll = |address: &str, count: &str| {
+    let (_board, pty) = board_for_foreigners(11);
+    let mbpoll = |kind: &str, address: u16, count: usize, value: &[&str]| {
+        let (address, count) = (address.to_string(), count.to_string());
         let output = Command::new("mbpoll")
-            .args(["-m", "rtu", "-a", &UNIT.to_string(), "-b", "9600", "-P", "none", "-s", "1", "-t", "4:hex", "-0", "-1", "-o", "5"])
-            .args(["-r", address, "-c", count, &pty])
+            .args(["-m", "rtu", "-a", &UNIT.to_string(), "-b", "9600", "-P", "none", "-s", "1", "-t", kind, "-0", "-1", "-o", "5"])
+            .args(["-r", &address])
+            .args(if value.is_empty() { vec!["-c", &count] } else { vec![] })
+            .arg(&pty)
+            .args(value)
             .output()
             .unwrap();
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     };
-    let said = mbpoll("0", "18");
-    let words: Vec<u16> = said
-        .lines()
-        .filter_map(|line| line.strip_prefix('[')?.split("0x").nth(1).and_then(|hex| u16::from_str_radix(hex.trim(), 16).ok()))
-        .collect();
-    let read = Identity::decode(&words).unwrap_or_else(|error| panic!("{error}: {said}"));
-    assert_eq!((read.serial, read.reset_cause), (0x0386_0000_0001, ResetCause::PowerOn));
-    assert!(mbpoll("100", "1").contains("Illegal data address"));
-    drop(board);
+    check_foreign(|function, address, count| {
+        let said = mbpoll(if function == "input" { "3:hex" } else { "4:hex" }, address, count, &[]);
+        let words = |line: &str| line.strip_prefix('[')?.split("0x").nth(1).and_then(|hex| u16::from_str_radix(hex.trim(), 16).ok());
+        let words: Vec<u16> = said.lines().filter_map(words).collect();
+        assert_eq!(words.len(), count, "{said}");
+        words
+    });
+    for (kind, address, value, refusal) in [
+        ("4", 100, &[][..], "Illegal data address"),
+        ("3", channel_address(4), &[], "Illegal data address"),
+        ("0", 0, &[], "Illegal function"),
+        ("1", 0, &[], "Illegal function"),
+        ("4", 0, &["1"], "Illegal function"),
+    ] {
+        let said = mbpoll(kind, address, 1, value);
+        assert!(said.contains(refusal), "{refusal} expected of {kind} at {address}: {said}");
+    }
+}
+
+#[test]
+fn pymodbus_reads_the_same_registers_and_gets_the_same_refusals() {
+    let Some(python) = std::env::var_os("DAVY_PYMODBUS").filter(|path| Path::new(path).exists()) else {
+        println!("SKIPPED: no Python with pymodbus ($DAVY_PYMODBUS; tests/run makes one), so it asked nothing");
+        return;
+    };
+    let (_board, pty) = board_for_foreigners(12);
+    let ask = |questions: &[String]| -> Vec<String> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/pymodbus_asks.py");
+        let output = Command::new(&python).arg(script).args([&pty, &UNIT.to_string()]).args(questions).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    };
+    check_foreign(|function, address, count| {
+        let said = ask(&[format!("{function}:{address}:{count}")]).remove(0);
+        let words = said.strip_prefix("words ").unwrap_or_else(|| panic!("{said}"));
+        words.split(' ').map(|word| word.parse().unwrap()).collect()
+    });
+    let refused = [
+        ("holding:100:1".to_owned(), 2),
+        (format!("input:{}:{}", channel_address(3), CHANNEL_WORDS + 1), 2),
+        ("coils:0:8".to_owned(), 1),
+        ("discrete:0:8".to_owned(), 1),
+        ("write:0:1".to_owned(), 1),
+    ];
+    let said = ask(&refused.clone().map(|(question, _)| question));
+    for ((question, code), said) in refused.iter().zip(said) {
+        assert_eq!(said, format!("exception {code}"), "{question}");
+    }
 }
 
 #[test]
