@@ -4,7 +4,7 @@
 use firmware::conversion::Signal;
 use firmware::modbus::{Framer, MAX_FRAME, crc16};
 use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
-use firmware::{GasModule, Node, NodeSettings, Station};
+use firmware::{Forgetful, GasModule, Node, NodeSettings, Station};
 use measurement::MonotonicMs;
 use register_map::ResetCause;
 use sensors::winsen::{Model, Parser, parse};
@@ -21,9 +21,9 @@ pub const MODELS: [Model; 4] = [
 ];
 
 fn station(framer: Framer) -> Station<4> {
-    let settings =
-        NodeSettings { serial: 1, firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, settings_version: 0, settings_hash: 0 };
-    Station::new(Node::sized(settings, &FOUR_GAS_CHANNELS), GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)), UNIT, framer)
+    let settings = NodeSettings { serial: 1, firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, unit: UNIT };
+    Station::new(Node::sized(settings, &FOUR_GAS_CHANNELS), Forgetful, framer)
+        .with_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)))
 }
 
 /// The field bus: pairs of a byte and a pause before it, in half milliseconds, make the stream.

@@ -12,14 +12,7 @@ use tokio_modbus::slave::{Slave, SlaveContext};
 use tokio_util::sync::CancellationToken;
 
 fn node(unit: u8) -> SimulatedNode {
-    let settings = NodeSettings {
-        serial: 1000 + u64::from(unit),
-        firmware: 1,
-        boot_count: 1,
-        reset_cause: ResetCause::PowerOn,
-        settings_version: 0,
-        settings_hash: 0,
-    };
+    let settings = NodeSettings { serial: 1000 + u64::from(unit), firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, unit };
     let channel = ChannelSettings {
         quantity: 1,
         unit: Unit::Ppm,
@@ -30,6 +23,7 @@ fn node(unit: u8) -> SimulatedNode {
         high: None,
         latching: false,
         oxygen: false,
+        normal: (f32::MIN, 10.0),
     };
     SimulatedNode::new(unit, settings, vec![channel])
 }

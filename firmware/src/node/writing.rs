@@ -1,0 +1,117 @@
+//! What a master may write: the settings, behind a key, all of a change or nothing.
+
+use measurement::{ChannelId, Limit, MonotonicMs};
+use register_map::{ChannelSettingsBlock, DESK_COMMIT, DESK_KEY, EventKind, Refusal};
+
+use super::Node;
+use crate::conversion::Calibration;
+use crate::desk::NotStaged;
+use crate::event_log::{Happening, LogMemory};
+use crate::settings::{CalibrationRecord, Keep, Refused, Sheet};
+
+/// Why a write changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotWritten {
+    /// No register that can be written stands there, or not so many.
+    Address,
+    /// It was refused; the desk says why.
+    Refused,
+}
+
+impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
+    /// Takes the words that a master writes from `address` on. Only a commit changes what is in force, and `keep` must have
+    /// kept it first: a node never runs on settings that its next start would not have.
+    pub fn write(&mut self, address: u16, words: &[u16], keep: &mut impl Keep<CHANNELS>, now: MonotonicMs) -> Result<(), NotWritten> {
+        match (address, words) {
+            (DESK_KEY, &[high, low]) => self.unlock(u32::from(high) << 16 | u32::from(low), now),
+            (DESK_COMMIT, &[version, high, low]) => {
+                let committed = self.commit(version, u32::from(high) << 16 | u32::from(low), keep, now);
+                committed.map_err(|refused| {
+                    self.desk.refuse(refused);
+                    NotWritten::Refused
+                })
+            }
+            _ => self.desk.stage(address, words, now).map_err(|why| match why {
+                NotStaged::Address => NotWritten::Address,
+                NotStaged::Shut => NotWritten::Refused,
+            }),
+        }
+    }
+
+    fn unlock(&mut self, key: u32, now: MonotonicMs) -> Result<(), NotWritten> {
+        let in_force = self.sheet();
+        if self.desk.unlock(key, || in_force, now) {
+            return Ok(());
+        }
+        self.log.note(Happening::node(EventKind::KeyRefused, 0), now);
+        Err(NotWritten::Refused)
+    }
+
+    fn commit(&mut self, replaces: u16, crc: u32, keep: &mut impl Keep<CHANNELS>, now: MonotonicMs) -> Result<(), Refused> {
+        let refused = |refusal| Refused { refusal, channel: None };
+        let sheet = self.desk.staged(now).ok_or(refused(Refusal::Shut))?;
+        if replaces != self.version {
+            return Err(refused(Refusal::Version));
+        }
+        if sheet.crc() != crc {
+            return Err(refused(Refusal::Content));
+        }
+        let unit = sheet.examine(&self.bounds())?;
+        // Zero means that nobody has ever set anything, so counting passes it by.
+        let version = self.version.checked_add(1).unwrap_or(1);
+        let sheet = sheet.clone();
+        keep.keep(version, &sheet).map_err(|_| refused(Refusal::NotKept))?;
+        let calibrated = self.calibrated_by(&sheet);
+        self.health.troubles.settings_lost = false;
+        self.put_in_force(version, unit, &sheet);
+        self.desk.shut();
+        self.log.note_settings(self.version, self.hash, now);
+        for (channel, date) in (0..).zip(calibrated) {
+            if let Some(date) = date {
+                self.log.note(Happening::channel(EventKind::Calibrated, channel, date), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The date of each channel's calibration, where this sheet brings another than is in force.
+    fn calibrated_by(&self, sheet: &Sheet<CHANNELS>) -> heapless::Vec<Option<u32>, CHANNELS> {
+        let new = |block: &ChannelSettingsBlock| {
+            ([block.zero, block.span, block.zero_per_kelvin], block.date, block.gas, block.lot, block.operator)
+        };
+        let both = self.channels.iter().zip(&sheet.channels);
+        both.map(|(channel, content)| {
+            let block = ChannelSettingsBlock::from_content(content).ok()?;
+            (new(&block) != new(&channel.settings_block())).then_some(block.date)
+        })
+        .collect()
+    }
+
+    /// Puts a sheet in force that was examined, so that every block of it can be read.
+    pub(super) fn put_in_force(&mut self, version: u16, unit: u8, sheet: &Sheet<CHANNELS>) {
+        for (channel, content) in self.channels.iter_mut().zip(&sheet.channels) {
+            let Ok(block) = ChannelSettingsBlock::from_content(content) else { continue };
+            let ChannelSettingsBlock { latching, low, high, zero, span, zero_per_kelvin, date, gas, lot, operator, .. } = block;
+            channel.settings.calibration = Calibration { zero, span, zero_per_kelvin };
+            (channel.settings.low, channel.settings.high, channel.settings.latching) = (low, high, latching);
+            channel.record = CalibrationRecord { date, gas, lot, operator };
+            channel.annunciator.reconfigure(low, high, latching);
+        }
+        (self.unit, self.version, self.hash) = (unit, version, sheet.crc());
+    }
+
+    /// Counts what came over the field bus, for the health block.
+    pub(crate) const fn count_answer(&mut self) {
+        self.health.answered = self.health.answered.wrapping_add(1);
+    }
+
+    /// As [`Node::count_answer`], for a frame whose CRC is wrong.
+    pub(crate) const fn count_bad_frame(&mut self) {
+        self.health.bad_frames = self.health.bad_frames.wrapping_add(1);
+    }
+
+    /// The levels in force on a channel.
+    pub fn limits(&self, channel: ChannelId) -> Option<(Option<Limit>, Option<Limit>)> {
+        self.channels.get(channel.0 as usize).map(|channel| (channel.settings.low, channel.settings.high))
+    }
+}
