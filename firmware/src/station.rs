@@ -46,7 +46,7 @@ impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K
     /// With a gas module, whose gases are the node's first channels.
     #[must_use]
     pub fn with_gas_module(mut self, gas: GasModule) -> Self {
-        self.gas = Some(gas);
+        self.set_gas_module(gas);
         self
     }
 
@@ -54,9 +54,19 @@ impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K
     /// taken.
     #[must_use]
     pub fn with_inputs(mut self, inputs: &[InputSettings]) -> Self {
+        self.set_inputs(inputs);
+        self
+    }
+
+    /// As [`Station::with_gas_module`], where it stands: a board has little stack to move a station about.
+    pub const fn set_gas_module(&mut self, gas: GasModule) {
+        self.gas = Some(gas);
+    }
+
+    /// As [`Station::with_inputs`], where it stands.
+    pub fn set_inputs(&mut self, inputs: &[InputSettings]) {
         let cold = self.node.started_cold();
         self.inputs = inputs.iter().take(MAX_INPUTS).map(|settings| Input::new(*settings, cold, MonotonicMs(0))).collect();
-        self
     }
 
     /// A byte of the gas module.

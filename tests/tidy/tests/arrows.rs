@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("register-map", &["measurement"]),
     ("sensors", &[]),
     ("firmware", &["measurement", "register-map", "sensors"]),
-    ("keepsake", &["measurement", "register-map"]),
+    ("bedrock", &["measurement", "register-map"]),
     ("simulated", &["firmware", "measurement", "register-map", "sensors"]),
     ("telemetry", &["measurement"]),
     ("spool", &[]),

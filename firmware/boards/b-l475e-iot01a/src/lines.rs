@@ -11,15 +11,15 @@ use embassy_sync::pipe::Pipe;
 use embassy_time::Instant;
 use embedded_io_async::{Read, Write};
 
-/// One serial line, as the main loop sees it. `SEND` is the longest message.
-pub struct Line<const SEND: usize> {
-    received: Channel<CriticalSectionRawMutex, (u8, u32), 128>,
+/// One serial line, as the main loop sees it. `SEND` is the longest message, `RECEIVE` how many bytes may wait for the loop.
+pub struct Line<const SEND: usize, const RECEIVE: usize> {
+    received: Channel<CriticalSectionRawMutex, (u8, u32), RECEIVE>,
     sending: Pipe<CriticalSectionRawMutex, SEND>,
 }
 
-impl<const SEND: usize> Line<SEND> {
+impl<const SEND: usize, const RECEIVE: usize> Line<SEND, RECEIVE> {
     /// Nothing came, nothing waits.
-    pub const fn new() -> Line<SEND> {
+    pub const fn new() -> Line<SEND, RECEIVE> {
         Line { received: Channel::new(), sending: Pipe::new() }
     }
 

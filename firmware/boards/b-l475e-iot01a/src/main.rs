@@ -14,7 +14,9 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::{InterruptExecutor, Spawner};
+use embassy_stm32::flash::{Blocking, Flash};
 use embassy_stm32::gpio::{Input, Pull};
+use embassy_stm32::i2c::{self, I2c};
 use embassy_stm32::interrupt::{InterruptExt, Priority};
 use embassy_stm32::peripherals::{IWDG, LPUART1, PA1, PA2, PA3, PC0, PC1, USART2};
 use embassy_stm32::rcc::{LsConfig, Sysclk};
@@ -22,23 +24,47 @@ use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::wdg::IndependentWatchdog;
 use embassy_stm32::{Peri, bind_interrupts, interrupt, pac};
 use embassy_time::{Duration, Instant, Ticker};
+use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
-use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE, settings_hash};
-use firmware::{Duties, Duty, GasModule, Node, NodeSettings, Station};
+use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
+use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, Node, NodeSettings, SettingsStore, Station};
 use lines::Line;
 use measurement::MonotonicMs;
 use register_map::ResetCause;
 use reset::die;
+use sensors::sht4x::{self, Sht4x};
 
-/// Modbus unit id.
+const CHANNELS: usize = FOUR_GAS_CHANNELS.len();
+/// Where the settings begin in the flash: the second bank, so that the program runs on in the first while they are written.
+const SETTINGS_OFFSET: u32 = 512 * 1024;
+/// Place of the thermometer among the station's inputs.
+const THERMOMETER: usize = 0;
+const THERMOMETER_SETTINGS: InputSettings = InputSettings {
+    kind: InputKind::AirTemperature,
+    channels: [None; 3],
+    every_ms: 1_000,
+    warm_up_ms: 0,
+    silent_after_ms: 5_000,
+    converter: None,
+};
+/// The health block's code for the chip's own oscillator.
+const OWN_OSCILLATOR: u16 = 2;
+
+type OwnFlash = Flash<'static, Blocking>;
+/// The node with what this board keeps its settings and its events in.
+type ThisStation = Station<CHANNELS, ThisStore, &'static mut [u32; LOG_WORDS]>;
+type ThisNode = Node<CHANNELS, &'static mut [u32; LOG_WORDS]>;
+type ThisStore = SettingsStore<OwnFlash>;
+
+/// Modbus unit id, until a person gives it another.
 const UNIT: u8 = 17;
 /// Field bus and gas module alike.
 const BAUD: u32 = 9600;
 /// A hung duty is reset after this; the watchdog's own clock is 10 % off at worst (DS10969, table 51).
-const WATCHDOG_US: u32 = 1_000_000;
+const WATCHDOG_MS: u16 = 1_000;
 
-static FIELD_BUS: Line<MAX_FRAME> = Line::new();
-static GAS_MODULE: Line<16> = Line::new();
+static FIELD_BUS: Line<MAX_FRAME, 128> = Line::new();
+static GAS_MODULE: Line<16, 32> = Line::new();
 static LINES: InterruptExecutor = InterruptExecutor::new();
 
 bind_interrupts!(struct Interrupts {
@@ -61,24 +87,22 @@ async fn main(_spawner: Spawner) {
     let mut outputs = outputs::Pins::new(pins.PB0, pins.PB1, pins.PB2);
     let mut watchdog = watchdog(pins.IWDG);
     let silence = Input::new(pins.PC13, Pull::None);
+    // A broken wire reads as a dark beacon.
+    let beacon_is_lit = Input::new(pins.PD14, Pull::Down);
+
+    let identity = NodeSettings { serial: serial_number(), firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
+    let mut station = station(identity, Flash::new_blocking(pins.FLASH));
+    fit_sensors(&mut station);
+    let mut thermometer = Sht4x::new(I2c::new_blocking(pins.I2C1, pins.PB8, pins.PB9, bus_settings()), sht4x::ADDRESS);
 
     interrupt::UART5.set_priority(Priority::P6);
     let lines = LINES.start(interrupt::UART5);
     lines.spawn(field_bus(pins.USART2, pins.PA3, pins.PA2, pins.PA1).unwrap_or_else(|_| die(ResetCause::Unknown)));
     lines.spawn(gas_module(pins.LPUART1, pins.PC0, pins.PC1).unwrap_or_else(|_| die(ResetCause::Unknown)));
 
-    let settings = NodeSettings {
-        serial: serial_number(),
-        firmware: 0x0001,
-        boot_count,
-        reset_cause,
-        settings_version: 1,
-        settings_hash: settings_hash(&FOUR_GAS_CHANNELS),
-    };
-    let gas = GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0));
-    let mut station = Station::new(Node::<4>::sized(settings, &FOUR_GAS_CHANNELS), gas, UNIT, Framer::new(BAUD));
     let mut answer = [0; MAX_FRAME];
     let mut duties = Duties::new();
+    let mut rounds = bedrock::Rounds::new(WATCHDOG_MS, OWN_OSCILLATOR);
     let mut every_ms = Ticker::every(Duration::from_millis(1));
     loop {
         let now_us = Instant::now().as_micros();
@@ -91,12 +115,14 @@ async fn main(_spawner: Spawner) {
         if let Some(question) = station.sample(now_us) {
             GAS_MODULE.put(question);
         }
+        station.attend(THERMOMETER, &mut thermometer, now_us);
         duties.done(Duty::Sample);
 
         if silence.is_low() {
-            station.node_mut().silence();
+            station.node_mut().silence(MonotonicMs(now_us / 1000));
         }
         outputs.show(station.outputs());
+        station.beacon_feedback(beacon_is_lit.is_high(), now_us);
         duties.done(Duty::Annunciate);
 
         while let Some((byte, stamp)) = FIELD_BUS.take() {
@@ -112,9 +138,37 @@ async fn main(_spawner: Spawner) {
 
         if duties.take_all_done() {
             watchdog.pet();
+            if let Some(facts) = rounds.fed(now_us) {
+                station.set_board_facts(facts);
+            }
         }
         every_ms.next().await;
     }
+}
+
+/// The node in the state that its last life left it, without sensors yet. Not inlined, so that the stack it takes is given back;
+/// its last expression is built where the caller keeps it.
+#[inline(never)]
+fn station(identity: NodeSettings, flash: OwnFlash) -> ThisStation {
+    let Some(log) = bedrock::kept!([u32; LOG_WORDS]) else { die(ResetCause::Unknown) };
+    // After power came on the log is noise; after any other reset it is what the last life kept, which checks itself.
+    if identity.reset_cause == ResetCause::PowerOn {
+        log.fill(0);
+    }
+    let mut settings = SettingsStore::new(flash, SETTINGS_OFFSET, CHANNELS);
+    let node = node(identity, &mut settings, log);
+    Station::new(node, settings, Framer::new(BAUD))
+}
+
+#[inline(never)]
+fn node(identity: NodeSettings, settings: &mut ThisStore, log: &'static mut [u32; LOG_WORDS]) -> ThisNode {
+    Node::restored(identity, &FOUR_GAS_CHANNELS, &settings.load(), log)
+}
+
+#[inline(never)]
+fn fit_sensors(station: &mut ThisStation) {
+    station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
+    station.set_inputs(&[THERMOMETER_SETTINGS]);
 }
 
 /// 16 MHz of the internal oscillator, which is within 1 % from 0 to 85 °C (DS10969, table 48): enough for a UART.
@@ -129,7 +183,7 @@ fn clocks() -> embassy_stm32::Config {
 }
 
 fn watchdog(peripheral: Peri<'static, IWDG>) -> IndependentWatchdog<'static, IWDG> {
-    let mut watchdog = IndependentWatchdog::new(peripheral, WATCHDOG_US);
+    let mut watchdog = IndependentWatchdog::new(peripheral, u32::from(WATCHDOG_MS) * 1000);
     watchdog.unleash();
     watchdog
 }
@@ -146,6 +200,13 @@ fn line_settings() -> usart::Config {
     config.eager_reads = Some(1);
     // One bit for the RS-485 driver to settle before the start bit.
     config.de_assertion_time = 16;
+    config
+}
+
+/// A part that holds the bus costs no more than this, far within the 100 ms in which an alarm must be heard.
+fn bus_settings() -> i2c::Config {
+    let mut config = i2c::Config::default();
+    config.timeout = Duration::from_millis(5);
     config
 }
 

@@ -2,7 +2,7 @@
 
 use cortex_m::peripheral::SCB;
 use embassy_stm32::pac;
-use keepsake::LastLife;
+use bedrock::LastLife;
 use register_map::ResetCause;
 
 /// This start's cause and the number of starts since power came on. Call it once, before the clocks are set.
@@ -10,7 +10,7 @@ pub fn begin() -> (ResetCause, u32) {
     // RM0351, 6.4.29: the flags add up until they are removed, and every reset raises PINRSTF because it pulls NRST low.
     let flags = pac::RCC.csr().read();
     pac::RCC.csr().modify(|csr| csr.set_rmvf(true));
-    let (last, boots) = keepsake::begin();
+    let (last, boots) = bedrock::begin();
     let cause = match last {
         // A dip that the brown-out detector saw and the RAM survived is told from power coming on by just that.
         LastLife::Forgotten => ResetCause::PowerOn,
@@ -28,6 +28,6 @@ pub fn begin() -> (ResetCause, u32) {
 pub fn die(cause: ResetCause) -> ! {
     cortex_m::interrupt::disable();
     crate::outputs::force_on();
-    keepsake::bequeath(cause);
+    bedrock::bequeath(cause);
     SCB::sys_reset()
 }

@@ -1,13 +1,13 @@
 //! Why the node started, and how a life ends. The AN386 has no register for the cause, so the word of the life before is all
 //! there is: one that ended without a word was ended by the reset pin.
 
+use bedrock::LastLife;
 use cortex_m::peripheral::SCB;
-use keepsake::LastLife;
 use register_map::ResetCause;
 
 /// This start's cause and the number of starts since power came on. Call it once.
 pub fn begin() -> (ResetCause, u32) {
-    let (last, boots) = keepsake::begin();
+    let (last, boots) = bedrock::begin();
     let cause = match last {
         LastLife::Forgotten => ResetCause::PowerOn,
         LastLife::Cut => ResetCause::Pin,
@@ -20,6 +20,6 @@ pub fn begin() -> (ResetCause, u32) {
 pub fn die(cause: ResetCause) -> ! {
     cortex_m::interrupt::disable();
     crate::peripherals::show(true, true, true);
-    keepsake::bequeath(cause);
+    bedrock::bequeath(cause);
     SCB::sys_reset()
 }

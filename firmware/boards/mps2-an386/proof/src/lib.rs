@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test program keeps deadlines")]
 
 pub mod bus;
+pub mod desk;
 pub mod module;
 
 use std::io::{BufRead, BufReader, Write};
@@ -40,10 +41,18 @@ impl Board {
 
     /// Boots the release image with its field bus on a pseudo-terminal, whose path is given too.
     pub fn boot_on_pty() -> (Board, String) {
-        let mut board = Board::boot_image(&image("DAVY_NODE_IMAGE"), "pty");
-        let devices = board.command(r#"{"execute":"query-chardev"}"#);
-        let pty = devices.split("pty:").nth(1).and_then(|rest| rest.split('"').next()).expect("a pty among the chardevs");
-        (board, pty.to_owned())
+        Board::boot_image(&image("DAVY_NODE_IMAGE"), "pty").with_pty()
+    }
+
+    /// As [`Board::boot_on_pty`], with the image that has the test hook.
+    pub fn boot_with_hook_on_pty() -> (Board, String) {
+        Board::boot_image(&image("DAVY_NODE_IMAGE_HOOK"), "pty").with_pty()
+    }
+
+    fn with_pty(mut self) -> (Board, String) {
+        let devices = self.command(r#"{"execute":"query-chardev"}"#);
+        let pty = devices.split("pty:").nth(1).and_then(|rest| rest.split('"').next()).expect("a pty among the chardevs").to_owned();
+        (self, pty)
     }
 
     fn boot_image(image: &Path, bus: &str) -> Board {
@@ -59,7 +68,11 @@ impl Board {
             .args(["-chardev", &bus, "-serial", "chardev:bus"])
             .args(["-chardev", &socket("gas"), "-serial", "chardev:gas"])
             .args(["-chardev", &socket("hook"), "-serial", "chardev:hook"])
+            // On the first I2C bus, which is that of shield 1.
+            .args(["-device", "tmp105,address=0x48,id=thermometer"])
             .args(["-qmp", &format!("unix:{},server=on,wait=off", folder.join("qmp").display())])
+            // Nothing runs before the air has a temperature.
+            .arg("-S")
             .stdout(Stdio::null())
             .spawn()
             .expect("qemu-system-arm starts (Debian package qemu-system-arm)");
@@ -68,7 +81,18 @@ impl Board {
         let mut board = Board { qemu, folder, monitor: BufReader::new(monitor) };
         board.line();
         board.command(r#"{"execute":"qmp_capabilities"}"#);
+        board.set_celsius(20.0);
+        board.command(r#"{"execute":"cont"}"#);
         board
+    }
+
+    /// Warms or cools the air at the thermometer.
+    pub fn set_celsius(&mut self, celsius: f32) {
+        let milli = (celsius * 1000.0) as i32;
+        let reply = self.command(&format!(
+            r#"{{"execute":"qom-set","arguments":{{"path":"/machine/peripheral/thermometer","property":"temperature","value":{milli}}}}}"#
+        ));
+        assert!(reply.starts_with("{\"return\""), "{reply}");
     }
 
     /// A connection to one of the board's serial lines: `bus`, `gas` or `hook`.
@@ -93,15 +117,6 @@ impl Board {
             assert!(begun.elapsed() < within, "lamps {shown:?} where {lamps:?} was waited for");
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    /// How deep the stack has been: QEMU's RAM begins as zeros.
-    pub fn stack_used(&mut self, stack_end: u32, stack_start: u32) -> u32 {
-        let mut at = stack_end;
-        while at < stack_start && self.word(at) == 0 {
-            at += 4;
-        }
-        stack_start - at
     }
 
     /// The reset button.

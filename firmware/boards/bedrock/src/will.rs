@@ -2,7 +2,6 @@
 //!
 //! What ends a life on purpose writes the cause here first; a life that ended without a word was ended from outside. RAM
 //! whose check does not fit has lost its power. A board puts this beside what its reset registers say.
-#![no_std]
 
 use core::mem::MaybeUninit;
 use core::ptr::{addr_of, addr_of_mut};
