@@ -105,9 +105,12 @@ impl Input {
                 Some(self.told(&numbers, now))
             }
             None if now.since(self.heard_at) >= u64::from(self.settings.silent_after_ms) => {
-                // Told once in every `silent_after_ms`. What comes back may have been without power.
+                // Told once in every `silent_after_ms`. A part that comes back may have been without power; a loop's transmitter shows
+                // that by its current, whatever became of the converter.
                 self.heard_at = now;
-                self.warm_from = Some(now);
+                if self.settings.kind != InputKind::Loop {
+                    self.warm_from = Some(now);
+                }
                 let signal = if core::mem::take(&mut self.garbled) { Signal::Garbled } else { Signal::NoAnswer };
                 Some(Told { signals: [signal; MAX_NUMBERS], numbers: NUMBERS })
             }

@@ -167,6 +167,11 @@ impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K
         &mut self.node
     }
 
+    #[cfg(test)]
+    pub(crate) const fn keep_mut(&mut self) -> &mut K {
+        &mut self.keep
+    }
+
     fn take_gases(&mut self, signals: &[Signal], now: MonotonicMs) {
         let gases = self.gas.as_ref().map_or(0, GasModule::gases);
         let celsius = self.celsius(now);
