@@ -106,45 +106,60 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
     /// value leaves what clean air shows, holds that alarm, and calls no value good until a person sets it again. (It judges
     /// the uncalibrated number then: the calibration is lost as well.)
     pub fn restored(identity: NodeSettings, shipped: &[ChannelSettings], stored: &Stored<CHANNELS>, log: M) -> Node<CHANNELS, M> {
+        let mut node = Node::bare(identity, log);
+        node.restore(shipped, stored);
+        node
+    }
+
+    /// A node without channels, which are given to it with [`Node::restore`] before anything else: a board has little stack to
+    /// move a node about, and both together are [`Node::restored`].
+    pub fn bare(identity: NodeSettings, log: M) -> Node<CHANNELS, M> {
         const { assert!(CHANNELS <= MAX_CHANNELS as usize, "the register map has no more channels") };
-        let fresh = |settings: &ChannelSettings| Channel {
-            settings: *settings,
-            record: CalibrationRecord::NONE,
-            needs_level: settings.low.is_some() || settings.high.is_some(),
-            self_test: SelfTest::new(settings.self_test),
-            annunciator: Annunciator::new(settings.low, settings.high, settings.latching),
-            outcome: Outcome::Bad(Fault::NotYetRead),
-            sequence: 0,
-            sampled_at: MonotonicMs(0),
-        };
-        let mut node = Node {
+        Node {
             identity,
             unit: identity.unit,
             version: 0,
             hash: 0,
-            channels: shipped.iter().take(CHANNELS).map(fresh).collect(),
+            channels: Vec::new(),
             silenced: false,
             desk: Desk::new(),
             log: EventLog::resume(log, identity.boot_count),
             beacon: BeaconProof::new(),
             health: Health::default(),
-        };
-        let start = MonotonicMs(0);
-        if node.log.was_lost() {
-            node.health.troubles.events_lost = true;
-            node.log.note(Happening::node(EventKind::LogLost, 0), start);
         }
-        node.log.note(Happening::node(EventKind::Started, identity.reset_cause as u32), start);
+    }
+
+    /// Gives a bare node its channels and its settings; see [`Node::restored`].
+    pub fn restore(&mut self, shipped: &[ChannelSettings], stored: &Stored<CHANNELS>) {
+        for settings in shipped {
+            let fresh = Channel {
+                settings: *settings,
+                record: CalibrationRecord::NONE,
+                needs_level: settings.low.is_some() || settings.high.is_some(),
+                self_test: SelfTest::new(settings.self_test),
+                annunciator: Annunciator::new(settings.low, settings.high, settings.latching),
+                outcome: Outcome::Bad(Fault::NotYetRead),
+                sequence: 0,
+                sampled_at: MonotonicMs(0),
+            };
+            // Those beyond the room are not taken.
+            let _beyond = self.channels.push(fresh);
+        }
+        let start = MonotonicMs(0);
+        if self.log.was_lost() {
+            self.health.troubles.events_lost = true;
+            self.log.note(Happening::node(EventKind::LogLost, 0), start);
+        }
+        self.log.note(Happening::node(EventKind::Started, self.identity.reset_cause as u32), start);
         match stored {
             Stored::Nothing => {}
-            Stored::Kept(version, sheet) => match sheet.examine(&node.bounds()) {
-                Ok(unit) => node.put_in_force(*version, unit, sheet),
-                Err(_) => node.lose_settings(start),
+            Stored::Kept(version, sheet) => match sheet.examine(&self.bounds()) {
+                Ok(unit) => self.put_in_force(*version, unit, sheet),
+                Err(_) => self.lose_settings(start),
             },
-            Stored::Lost => node.lose_settings(start),
+            Stored::Lost => self.lose_settings(start),
         }
-        node.hash = node.sheet().crc();
-        node
+        self.hash = self.sheet().crc();
     }
 
     fn lose_settings(&mut self, now: MonotonicMs) {

@@ -172,6 +172,11 @@ impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K
         &mut self.keep
     }
 
+    /// What keeps its settings, for a start that restores them.
+    pub const fn keep_mut(&mut self) -> &mut K {
+        &mut self.keep
+    }
+
     fn take_gases(&mut self, signals: &[Signal], now: MonotonicMs) {
         let gases = self.gas.as_ref().map_or(0, GasModule::gases);
         let celsius = self.celsius(now);

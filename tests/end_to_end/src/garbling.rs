@@ -41,7 +41,12 @@ impl Drop for Garbling {
     }
 }
 
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, thousandths: u64, mut chance: Chance) -> std::io::Result<()> {
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    thousandths: u64,
+    mut chance: Chance,
+) -> std::io::Result<()> {
     let mut bytes = [0; 256];
     loop {
         let count = from.read(&mut bytes).await?;

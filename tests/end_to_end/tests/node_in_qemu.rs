@@ -146,7 +146,8 @@ async fn poll_through_garbling(polls: u32, seed: u64) -> Result<Tally> {
     let truths = [CLEAN, [15, 3, 205, 8], [40, 9, 190, 14], [3, 1, 208, 30]];
     let module = Module::plug(board.serial("gas"), truths[0], seed);
     let cable = Garbling::to(&pty, 10, seed)?;
-    let text = format!("gateway = \"garbled\"\nclock_vouched = true\n[broker]\nurl = \"mqtt://127.0.0.1:1\"\n{}", bus("node", cable.path(), 25));
+    let text =
+        format!("gateway = \"garbled\"\nclock_vouched = true\n[broker]\nurl = \"mqtt://127.0.0.1:1\"\n{}", bus("node", cable.path(), 25));
     let site = Site::parse(Path::new("site.toml"), &text)?;
     let (bus, device) = (&site.buses[0], &site.buses[0].devices[0]);
     let mut link = Link::new(&bus.road, Duration::from_millis(bus.timeout_ms), Duration::ZERO);
@@ -246,10 +247,8 @@ async fn channel(room: &Room, tag: &str, is_so: impl Fn(&Value) -> bool) -> Resu
 
 /// A point of an enterprise that this channel guards.
 async fn guarded_point(room: &Room, channel: u64) -> Result<i64> {
-    let enterprise = room.post(
-        "enterprises",
-        json!({"name": "e", "uscc": "91130500MA0TEST01X", "kind": "plant", "county": "", "contact": "", "phone": ""}),
-    );
+    let enterprise = room
+        .post("enterprises", json!({"name": "e", "uscc": "91130500MA0TEST01X", "kind": "plant", "county": "", "contact": "", "phone": ""}));
     let enterprise = enterprise.await?["id"].as_i64().context("the enterprise's number")?;
     let point = room.post(
         "points",

@@ -53,7 +53,6 @@ const OWN_OSCILLATOR: u16 = 2;
 type OwnFlash = Flash<'static, Blocking>;
 /// The node with what this board keeps its settings and its events in.
 type ThisStation = Station<CHANNELS, ThisStore, &'static mut [u32; LOG_WORDS]>;
-type ThisNode = Node<CHANNELS, &'static mut [u32; LOG_WORDS]>;
 type ThisStore = SettingsStore<OwnFlash>;
 
 /// Modbus unit id, until a person gives it another.
@@ -92,7 +91,7 @@ async fn main(_spawner: Spawner) {
 
     let identity = NodeSettings { serial: serial_number(), firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
     let mut station = station(identity, Flash::new_blocking(pins.FLASH));
-    fit_sensors(&mut station);
+    fit(&mut station);
     let mut thermometer = Sht4x::new(I2c::new_blocking(pins.I2C1, pins.PB8, pins.PB9, bus_settings()), sht4x::ADDRESS);
 
     interrupt::UART5.set_priority(Priority::P6);
@@ -146,8 +145,7 @@ async fn main(_spawner: Spawner) {
     }
 }
 
-/// The node in the state that its last life left it, without sensors yet. Not inlined, so that the stack it takes is given back;
-/// its last expression is built where the caller keeps it.
+/// The node where it will stand: not inlined, so that the stack needed to move it there is given back.
 #[inline(never)]
 fn station(identity: NodeSettings, flash: OwnFlash) -> ThisStation {
     let Some(log) = bedrock::kept!([u32; LOG_WORDS]) else { die(ResetCause::Unknown) };
@@ -155,18 +153,14 @@ fn station(identity: NodeSettings, flash: OwnFlash) -> ThisStation {
     if identity.reset_cause == ResetCause::PowerOn {
         log.fill(0);
     }
-    let mut settings = SettingsStore::new(flash, SETTINGS_OFFSET, CHANNELS);
-    let node = node(identity, &mut settings, log);
-    Station::new(node, settings, Framer::new(BAUD))
+    Station::new(Node::bare(identity, log), SettingsStore::new(flash, SETTINGS_OFFSET, CHANNELS), Framer::new(BAUD))
 }
 
+/// Its settings as they were kept, and its sensors.
 #[inline(never)]
-fn node(identity: NodeSettings, settings: &mut ThisStore, log: &'static mut [u32; LOG_WORDS]) -> ThisNode {
-    Node::restored(identity, &FOUR_GAS_CHANNELS, &settings.load(), log)
-}
-
-#[inline(never)]
-fn fit_sensors(station: &mut ThisStation) {
+fn fit(station: &mut ThisStation) {
+    let stored = station.keep_mut().load();
+    station.node_mut().restore(&FOUR_GAS_CHANNELS, &stored);
     station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
     station.set_inputs(&[THERMOMETER_SETTINGS]);
 }

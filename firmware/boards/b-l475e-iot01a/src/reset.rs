@@ -1,8 +1,8 @@
 //! Why the node started, by the chip's reset flags and the word of the life before, and how a life ends.
 
+use bedrock::LastLife;
 use cortex_m::peripheral::SCB;
 use embassy_stm32::pac;
-use bedrock::LastLife;
 use register_map::ResetCause;
 
 /// This start's cause and the number of starts since power came on. Call it once, before the clocks are set.

@@ -48,7 +48,6 @@ const EMULATED_CLOCK: u16 = 3;
 
 /// The node with what this board keeps its settings and its events in.
 type ThisStation = Station<CHANNELS, ThisStore, &'static mut [u32; LOG_WORDS]>;
-type ThisNode = Node<CHANNELS, &'static mut [u32; LOG_WORDS]>;
 type ThisStore = SettingsStore<RamFlash<&'static mut [u8; SETTINGS_BYTES]>>;
 
 /// Modbus unit id, until a person gives it another.
@@ -66,7 +65,7 @@ fn main() -> ! {
     Microseconds::start();
     let identity = NodeSettings { serial: 0x0386_0000_0001, firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
     let mut station = station(identity);
-    fit_sensors(&mut station);
+    fit(&mut station);
     let mut thermometer = Thermometer::new(i2c::Bus::new(TwoWire::SHIELD_1));
 
     wake_every(WAKE_CYCLES);
@@ -142,8 +141,7 @@ fn main() -> ! {
     }
 }
 
-/// The node in the state that its last life left it, without sensors yet. Not inlined, so that the stack it takes is given back;
-/// its last expression is built where the caller keeps it.
+/// The node where it will stand: not inlined, so that the stack needed to move it there is given back.
 #[inline(never)]
 fn station(identity: NodeSettings) -> ThisStation {
     let (Some(log), Some(memory)) = (bedrock::kept!([u32; LOG_WORDS]), bedrock::kept!([u8; SETTINGS_BYTES])) else {
@@ -156,18 +154,14 @@ fn station(identity: NodeSettings) -> ThisStation {
     } else {
         RamFlash::found(memory)
     };
-    let mut settings = SettingsStore::in_ram(flash, CHANNELS);
-    let node = node(identity, &mut settings, log);
-    Station::new(node, settings, Framer::with_silence(SILENCE_US))
+    Station::new(Node::bare(identity, log), SettingsStore::in_ram(flash, CHANNELS), Framer::with_silence(SILENCE_US))
 }
 
+/// Its settings as they were kept, and its sensors.
 #[inline(never)]
-fn node(identity: NodeSettings, settings: &mut ThisStore, log: &'static mut [u32; LOG_WORDS]) -> ThisNode {
-    Node::restored(identity, &FOUR_GAS_CHANNELS, &settings.load(), log)
-}
-
-#[inline(never)]
-fn fit_sensors(station: &mut ThisStation) {
+fn fit(station: &mut ThisStation) {
+    let stored = station.keep_mut().load();
+    station.node_mut().restore(&FOUR_GAS_CHANNELS, &stored);
     station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
     station.set_inputs(&[THERMOMETER_SETTINGS]);
 }
