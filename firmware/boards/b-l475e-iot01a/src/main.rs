@@ -85,7 +85,7 @@ async fn main(_spawner: Spawner) {
     let pins = embassy_stm32::init(clocks());
     let mut outputs = outputs::Pins::new(pins.PB0, pins.PB1, pins.PB2);
     let mut watchdog = watchdog(pins.IWDG);
-    let silence = Input::new(pins.PC13, Pull::None);
+    let silence = Input::new(pins.PC13, Pull::Up);
     // A broken wire reads as a dark beacon.
     let beacon_is_lit = Input::new(pins.PD14, Pull::Down);
 
@@ -101,12 +101,13 @@ async fn main(_spawner: Spawner) {
 
     let mut answer = [0; MAX_FRAME];
     let mut duties = Duties::new();
+    let mut was_pressed = false;
     let mut rounds = bedrock::Rounds::new(WATCHDOG_MS, OWN_OSCILLATOR);
     let mut every_ms = Ticker::every(Duration::from_millis(1));
     loop {
         let now_us = Instant::now().as_micros();
-        // A byte has come before now, by less than the counter's 71 minutes.
-        let at = |stamp: u32| now_us - u64::from((now_us as u32).wrapping_sub(stamp));
+        // The whole time of a byte that came within half an hour of now: before it, or while this round is at work.
+        let at = |stamp: u32| now_us.saturating_add_signed(i64::from(stamp.wrapping_sub(now_us as u32) as i32));
 
         while let Some((byte, stamp)) = GAS_MODULE.take() {
             station.gas_byte(byte, at(stamp));
@@ -117,9 +118,11 @@ async fn main(_spawner: Spawner) {
         station.attend(THERMOMETER, &mut thermometer, now_us);
         duties.done(Duty::Sample);
 
-        if silence.is_low() {
+        // Each press counts once: a button that is stuck must not silence what comes later.
+        if silence.is_low() && !was_pressed {
             station.node_mut().silence(MonotonicMs(now_us / 1000));
         }
+        was_pressed = silence.is_low();
         outputs.show(station.outputs());
         station.beacon_feedback(beacon_is_lit.is_high(), now_us);
         duties.done(Duty::Annunciate);
