@@ -78,19 +78,23 @@ pub struct EventLog<M = OwnLog> {
 }
 
 impl<M: LogMemory> EventLog<M> {
-    /// Takes up the log that these words hold, or begins a new one. `boot_count` is this start's.
-    pub fn resume(words: M, boot_count: u32) -> EventLog<M> {
-        let mut log = EventLog { words, boot: boot_count as u16, lost: false };
-        match log.found() {
-            Some(next) => log.set_next(next),
+    /// A log on these words, which has not looked at them yet.
+    pub const fn asleep(words: M) -> EventLog<M> {
+        EventLog { words, boot: 0, lost: false }
+    }
+
+    /// Takes up the log that the words hold, or begins a new one. `boot_count` is this start's.
+    pub fn begin(&mut self, boot_count: u32) {
+        self.boot = boot_count as u16;
+        match self.found() {
+            Some(next) => self.set_next(next),
             None => {
                 // Zeros are memory that never held a log, as after power came on in a test; anything else was one, or is noise.
-                log.lost = log.words.as_ref().iter().any(|word| *word != 0);
-                log.words.as_mut().fill(0);
-                log.set_next(1);
+                self.lost = self.words.as_ref().iter().any(|word| *word != 0);
+                self.words.as_mut().fill(0);
+                self.set_next(1);
             }
         }
-        log
     }
 
     /// The next sequence, when these words are a log. A reset between the two words of the head leaves one of them right: the one

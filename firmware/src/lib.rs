@@ -37,6 +37,6 @@ pub use event_log::EventLog;
 pub use gas_module::{GasModule, ModuleSettings};
 pub use inputs::{InputKind, InputSettings};
 pub use node::{ChannelSettings, Node, NodeSettings};
-pub use settings::{Forgetful, Keep, Stored};
+pub use settings::{Forgetful, Keep};
 pub use settings_store::SettingsStore;
 pub use station::Station;

@@ -15,6 +15,8 @@ use crate::event_log::LogMemory;
 use crate::node::{Node, NotWritten};
 use crate::settings::Keep;
 
+/// Longest function code with its data: what a frame holds beside unit and CRC.
+pub const MAX_PDU: usize = 253;
 /// Most registers one request may ask for (Modbus application protocol V1.1b3, 6.3).
 pub const MAX_REGISTERS: u16 = 125;
 /// Most registers one request may write (the same, 6.12).
@@ -44,7 +46,7 @@ pub fn answer<const N: usize, M: LogMemory>(
     node: &mut Node<N, M>,
     keep: &mut impl Keep<N>,
     request: &[u8],
-    answer: &mut [u8; MAX_FRAME],
+    answer: &mut [u8; MAX_PDU],
     now: MonotonicMs,
 ) -> usize {
     node.count_answer();
@@ -66,10 +68,12 @@ pub fn answer<const N: usize, M: LogMemory>(
     }
 }
 
+// Neither is part of its caller's frame: a node's stack need only hold the deeper of the two.
+#[inline(never)]
 fn read<const N: usize, M: LogMemory>(
     node: &Node<N, M>,
     fields: &[u8],
-    answer: &mut [u8; MAX_FRAME],
+    answer: &mut [u8; MAX_PDU],
     now: MonotonicMs,
 ) -> Result<usize, Exception> {
     let &[a, b, c, d] = fields else { return Err(Exception::IllegalDataValue) };
@@ -87,11 +91,12 @@ fn read<const N: usize, M: LogMemory>(
     Ok(2 + usize::from(count) * 2)
 }
 
+#[inline(never)]
 fn write<const N: usize, M: LogMemory>(
     node: &mut Node<N, M>,
     keep: &mut impl Keep<N>,
     fields: &[u8],
-    answer: &mut [u8; MAX_FRAME],
+    answer: &mut [u8; MAX_PDU],
     now: MonotonicMs,
 ) -> Result<usize, Exception> {
     let &[a, b, c, d, bytes, ref values @ ..] = fields else { return Err(Exception::IllegalDataValue) };
@@ -130,10 +135,10 @@ pub fn answer_frame<const N: usize, M: LogMemory>(
     if addressed != unit || unit == 0 || request.is_empty() {
         return None;
     }
-    let mut pdu = [0; MAX_FRAME];
-    let length = answer(node, keep, request, &mut pdu, now);
-    out[0] = unit;
-    out[1..=length].copy_from_slice(&pdu[..length]);
+    let (first, rest) = out.split_first_mut()?;
+    let pdu = rest.first_chunk_mut::<MAX_PDU>()?;
+    *first = unit;
+    let length = answer(node, keep, request, pdu, now);
     let crc = crc16(&out[..=length]).to_le_bytes();
     out[length + 1..length + 3].copy_from_slice(&crc);
     Some(length + 3)

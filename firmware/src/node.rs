@@ -7,7 +7,9 @@ pub use writing::NotWritten;
 
 use heapless::Vec;
 use measurement::{ChannelId, Fault, Limit, MonotonicMs, Outcome, Timestamp, Unit, Value};
-use register_map::{BoardFacts, ChannelSettingsBlock, EventKind, Health, MAX_CHANNELS, NodeSettingsBlock, ResetCause, Troubles};
+use register_map::{
+    BoardFacts, ChannelSettingsBlock, EventKind, Health, MAX_CHANNELS, NodeSettingsBlock, ResetCause, SettingsCrc, Troubles,
+};
 
 use crate::annunciator::{Annunciator, LocalAlarm, Outputs};
 use crate::beacon::{BeaconChange, BeaconProof};
@@ -15,7 +17,7 @@ use crate::conversion::{Calibration, LoopBands, Signal, convert};
 use crate::desk::Desk;
 use crate::event_log::{EventLog, Happening, LOG_WORDS, LogMemory, OwnLog};
 use crate::self_test::{SelfTest, SelfTestSettings};
-use crate::settings::{Bounds, CalibrationRecord, Sheet, Stored};
+use crate::settings::{Bounds, CalibrationRecord, Keep, Kept, Sheet};
 
 /// Everything that is set on one channel. What a person may change of it, and within which bounds, says [`crate::settings`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,70 +98,66 @@ impl Node {
 impl<const CHANNELS: usize> Node<CHANNELS> {
     /// As [`Node::new`], with room for `CHANNELS` only: those beyond are not taken.
     pub fn sized(identity: NodeSettings, channels: &[ChannelSettings]) -> Node<CHANNELS> {
-        Node::restored(identity, channels, &Stored::Nothing, [0; LOG_WORDS])
+        let mut node = Node::asleep([0; LOG_WORDS]);
+        node.begin(identity, channels);
+        node
     }
 }
 
 impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
-    /// A node with the settings that a person gave it, and the events of its earlier starts. `shipped` is what holds where nobody
-    /// has set anything. Settings that are damaged, or that do not fit these channels, are lost: the node then alarms as soon as a
-    /// value leaves what clean air shows, holds that alarm, and calls no value good until a person sets it again. (It judges
-    /// the uncalibrated number then: the calibration is lost as well.)
-    pub fn restored(identity: NodeSettings, shipped: &[ChannelSettings], stored: &Stored<CHANNELS>, log: M) -> Node<CHANNELS, M> {
-        let mut node = Node::bare(identity, log);
-        node.restore(shipped, stored);
-        node
-    }
-
-    /// A node without channels, which are given to it with [`Node::restore`] before anything else: a board has little stack to
-    /// move a node about, and both together are [`Node::restored`].
-    pub fn bare(identity: NodeSettings, log: M) -> Node<CHANNELS, M> {
+    /// A node that has not begun: it has no channels and answers nobody.
+    pub const fn asleep(log: M) -> Node<CHANNELS, M> {
         const { assert!(CHANNELS <= MAX_CHANNELS as usize, "the register map has no more channels") };
+        let nobody = NodeSettings { serial: 0, firmware: 0, boot_count: 0, reset_cause: ResetCause::Unknown, unit: 0 };
         Node {
-            identity,
-            unit: identity.unit,
+            identity: nobody,
+            unit: nobody.unit,
             version: 0,
             hash: 0,
             channels: Vec::new(),
             silenced: false,
             desk: Desk::new(),
-            log: EventLog::resume(log, identity.boot_count),
+            log: EventLog::asleep(log),
             beacon: BeaconProof::new(),
-            health: Health::default(),
+            health: Health::NOTHING_KNOWN,
         }
     }
 
-    /// Gives a bare node its channels and its settings; see [`Node::restored`].
-    pub fn restore(&mut self, shipped: &[ChannelSettings], stored: &Stored<CHANNELS>) {
-        for settings in shipped {
-            let fresh = Channel {
-                settings: *settings,
-                record: CalibrationRecord::NONE,
-                needs_level: settings.low.is_some() || settings.high.is_some(),
-                self_test: SelfTest::new(settings.self_test),
-                annunciator: Annunciator::new(settings.low, settings.high, settings.latching),
-                outcome: Outcome::Bad(Fault::NotYetRead),
-                sequence: 0,
-                sampled_at: MonotonicMs(0),
-            };
-            // Those beyond the room are not taken.
-            let _beyond = self.channels.push(fresh);
+    /// Begins, once: with the events of its earlier starts, and with what it was shipped with, which holds where nobody has set
+    /// anything (see [`Node::restore`]).
+    pub fn begin(&mut self, identity: NodeSettings, shipped: &[ChannelSettings]) {
+        (self.identity, self.unit) = (identity, identity.unit);
+        self.channels.clear();
+        for settings in shipped.iter().take(CHANNELS) {
+            let _ = self.channels.push(Channel::new(settings));
         }
+        self.hash = self.crc();
         let start = MonotonicMs(0);
+        self.log.begin(identity.boot_count);
         if self.log.was_lost() {
             self.health.troubles.events_lost = true;
             self.log.note(Happening::node(EventKind::LogLost, 0), start);
         }
-        self.log.note(Happening::node(EventKind::Started, self.identity.reset_cause as u32), start);
-        match stored {
-            Stored::Nothing => {}
-            Stored::Kept(version, sheet) => match sheet.examine(&self.bounds()) {
-                Ok(unit) => self.put_in_force(*version, unit, sheet),
-                Err(_) => self.lose_settings(start),
-            },
-            Stored::Lost => self.lose_settings(start),
+        self.log.note(Happening::node(EventKind::Started, identity.reset_cause as u32), start);
+    }
+
+    /// Puts in force what a person has set, before the first sample. Settings that are damaged, or that do not fit these channels,
+    /// are lost: the node then alarms as soon as a value leaves what clean air shows, holds that alarm, and calls no value good
+    /// until a person sets it again. (It judges the uncalibrated number then: the calibration is lost as well.)
+    #[inline(never)]
+    pub fn restore(&mut self, keep: &mut impl Keep<CHANNELS>) {
+        self.health.troubles.settings_not_kept = !keep.lasts();
+        let mut sheet = Sheet::new();
+        let version = match keep.kept(&mut sheet) {
+            Kept::Nothing => return,
+            Kept::Version(version) => version,
+            Kept::Damaged => return self.lose_settings(MonotonicMs(0)),
+        };
+        let Ok(unit) = sheet.examine(&self.bounds()) else { return self.lose_settings(MonotonicMs(0)) };
+        for (channel, content) in self.channels.iter_mut().zip(&sheet.channels) {
+            channel.put_in_force(content);
         }
-        self.hash = self.sheet().crc();
+        (self.unit, self.version, self.hash) = (unit, version, sheet.crc());
     }
 
     fn lose_settings(&mut self, now: MonotonicMs) {
@@ -250,11 +248,6 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         self.health.board = facts;
     }
 
-    /// Whether settings outlive a loss of power on this board; shown in the health block.
-    pub const fn set_keeping(&mut self, lasts: bool) {
-        self.health.troubles.settings_not_kept = !lasts;
-    }
-
     /// The newest outcome of a channel.
     pub fn outcome(&self, channel: ChannelId) -> Option<Outcome> {
         self.channels.get(channel.0 as usize).map(|channel| channel.outcome)
@@ -302,14 +295,39 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         self.channels.iter().map(bounds).collect()
     }
 
+    /// CRC-32 of the settings in force, as of their sheet.
+    fn crc(&self) -> u32 {
+        let mut crc = SettingsCrc::new();
+        crc.words(&self.settings_head().content());
+        self.channels.iter().for_each(|channel| crc.words(&channel.settings_block().content()));
+        crc.end()
+    }
+
+    fn settings_head(&self) -> NodeSettingsBlock {
+        NodeSettingsBlock { unit: self.unit, channels: self.channels.len() as u16 }
+    }
+
     /// The settings in force, as words.
     fn sheet(&self) -> Sheet<CHANNELS> {
-        let head = NodeSettingsBlock { unit: self.unit, channels: self.channels.len() as u16 }.content();
+        let head = self.settings_head().content();
         Sheet { head, channels: self.channels.iter().map(|channel| channel.settings_block().content()).collect() }
     }
 }
 
 impl Channel {
+    fn new(settings: &ChannelSettings) -> Channel {
+        Channel {
+            settings: *settings,
+            record: CalibrationRecord::NONE,
+            needs_level: settings.low.is_some() || settings.high.is_some(),
+            self_test: SelfTest::new(settings.self_test),
+            annunciator: Annunciator::new(settings.low, settings.high, settings.latching),
+            outcome: Outcome::Bad(Fault::NotYetRead),
+            sequence: 0,
+            sampled_at: MonotonicMs(0),
+        }
+    }
+
     fn settings_block(&self) -> ChannelSettingsBlock {
         let Channel { settings, record, .. } = self;
         let Calibration { zero, span, zero_per_kelvin } = settings.calibration;

@@ -70,7 +70,18 @@ pub struct Sheet<const CHANNELS: usize> {
     pub channels: Vec<[u16; CHANNEL_SETTINGS_CONTENT], CHANNELS>,
 }
 
+impl<const CHANNELS: usize> Default for Sheet<CHANNELS> {
+    fn default() -> Sheet<CHANNELS> {
+        Sheet::new()
+    }
+}
+
 impl<const CHANNELS: usize> Sheet<CHANNELS> {
+    /// An empty sheet, of no channels.
+    pub const fn new() -> Sheet<CHANNELS> {
+        Sheet { head: [0; SETTINGS_CONTENT], channels: Vec::new() }
+    }
+
     /// CRC-32 over all of it, as a gateway computes it from the registers.
     pub fn crc(&self) -> u32 {
         let mut crc = SettingsCrc::new();
@@ -174,8 +185,22 @@ fn is_date(date: u32) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotKept;
 
+/// What a start finds of the settings that a person gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nobody has given any.
+    Nothing,
+    /// Some, of this version.
+    Version(u16),
+    /// Some, and they are damaged.
+    Damaged,
+}
+
 /// Where settings outlive a reset. What could not be kept is not put in force.
 pub trait Keep<const CHANNELS: usize> {
+    /// What was kept before this start, into `sheet` when it is whole.
+    fn kept(&mut self, sheet: &mut Sheet<CHANNELS>) -> Kept;
+
     /// Keeps them, whole or not at all.
     fn keep(&mut self, version: u16, sheet: &Sheet<CHANNELS>) -> Result<(), NotKept>;
 
@@ -188,6 +213,10 @@ pub trait Keep<const CHANNELS: usize> {
 pub struct Forgetful;
 
 impl<const CHANNELS: usize> Keep<CHANNELS> for Forgetful {
+    fn kept(&mut self, _: &mut Sheet<CHANNELS>) -> Kept {
+        Kept::Nothing
+    }
+
     fn keep(&mut self, _: u16, _: &Sheet<CHANNELS>) -> Result<(), NotKept> {
         Ok(())
     }
@@ -195,17 +224,6 @@ impl<const CHANNELS: usize> Keep<CHANNELS> for Forgetful {
     fn lasts(&self) -> bool {
         false
     }
-}
-
-/// What a start found of the settings a person gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stored<const CHANNELS: usize> {
-    /// Nobody has given any.
-    Nothing,
-    /// These, of this version.
-    Kept(u16, Sheet<CHANNELS>),
-    /// Some, and they are damaged.
-    Lost,
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 //! | 1 + 2c, 2 + 2c | the content of channel c's block, 63 words, and a zero word |
 
 use embedded_storage::nor_flash::NorFlash;
-use heapless::Vec;
+use register_map::CHANNEL_SETTINGS_CONTENT;
 
-use crate::settings::{Keep, NotKept, Sheet, Stored};
+use crate::settings::{Keep, Kept, NotKept, Sheet};
 use crate::two_copies::{Loaded, PIECE, TwoCopies};
 
 const MAGIC: u32 = 0xDA57_5E77;
+/// Words in a piece.
+const WORDS: usize = PIECE / 2;
 
 /// The store in its flash.
 #[derive(Debug)]
@@ -42,28 +44,32 @@ impl<F: NorFlash> SettingsStore<F> {
         self.copies.release()
     }
 
-    /// What is kept. Flash that cannot be read has lost it.
-    pub fn load<const CHANNELS: usize>(&mut self) -> Stored<CHANNELS> {
-        match self.copies.load() {
-            Ok(Loaded::Blank) => Stored::Nothing,
-            Ok(Loaded::Whole { slot, .. }) => self.sheet(slot).unwrap_or(Stored::Lost),
-            Ok(Loaded::Lost) | Err(_) => Stored::Lost,
-        }
-    }
-
-    fn sheet<const CHANNELS: usize>(&mut self, slot: u32) -> Option<Stored<CHANNELS>> {
+    fn fill<const CHANNELS: usize>(&mut self, slot: u32, sheet: &mut Sheet<CHANNELS>) -> Option<u16> {
         let first = self.copies.piece(slot, 0).ok()?;
-        let head = core::array::from_fn(|i| word(&first, 1 + i));
-        let mut channels = Vec::new();
+        sheet.head = core::array::from_fn(|i| word(&first, 1 + i));
+        sheet.channels.clear();
         for channel in 0..self.channels as u32 {
-            let halves = [self.copies.piece(slot, 1 + 2 * channel).ok()?, self.copies.piece(slot, 2 + 2 * channel).ok()?];
-            channels.push(core::array::from_fn(|i| word(&halves[i / 32], i % 32))).ok()?;
+            sheet.channels.push([0; CHANNEL_SETTINGS_CONTENT]).ok()?;
+            let content = sheet.channels.last_mut()?;
+            for (half, words) in (0..).zip(content.chunks_mut(WORDS)) {
+                let piece = self.copies.piece(slot, 1 + 2 * channel + half).ok()?;
+                (0..).zip(words).for_each(|(at, to)| *to = word(&piece, at));
+            }
         }
-        Some(Stored::Kept(word(&first, 0), Sheet { head, channels }))
+        Some(word(&first, 0))
     }
 }
 
 impl<F: NorFlash, const CHANNELS: usize> Keep<CHANNELS> for SettingsStore<F> {
+    /// Flash that cannot be read has lost what it held.
+    fn kept(&mut self, sheet: &mut Sheet<CHANNELS>) -> Kept {
+        match self.copies.load() {
+            Ok(Loaded::Blank) => Kept::Nothing,
+            Ok(Loaded::Whole { slot, .. }) => self.fill(slot, sheet).map_or(Kept::Damaged, Kept::Version),
+            Ok(Loaded::Lost) | Err(_) => Kept::Damaged,
+        }
+    }
+
     fn keep(&mut self, version: u16, sheet: &Sheet<CHANNELS>) -> Result<(), NotKept> {
         if sheet.channels.len() != self.channels {
             return Err(NotKept);
@@ -77,7 +83,7 @@ impl<F: NorFlash, const CHANNELS: usize> Keep<CHANNELS> for SettingsStore<F> {
                     (1..).zip(sheet.head).for_each(|(at, word)| put(at, word));
                 }
                 Some(half) => {
-                    let words = sheet.channels[half as usize / 2].iter().skip(half as usize % 2 * 32).take(32);
+                    let words = sheet.channels[half as usize / 2].iter().skip(half as usize % 2 * WORDS).take(WORDS);
                     (0..).zip(words).for_each(|(at, word)| put(at, *word));
                 }
             }

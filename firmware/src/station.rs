@@ -15,11 +15,11 @@ use crate::event_log::{LogMemory, OwnLog};
 use crate::gas_module::GasModule;
 use crate::inputs::{Input, InputKind, InputSettings};
 use crate::modbus::{Framer, MAX_FRAME, answer_frame};
-use crate::node::Node;
+use crate::node::{ChannelSettings, Node, NodeSettings};
 use crate::settings::{Forgetful, Keep};
 
-/// Most parts on buses.
-pub const MAX_INPUTS: usize = 8;
+/// Most parts on buses: four loops, CO2, temperature and humidity.
+pub const MAX_INPUTS: usize = 6;
 /// Without a thermometer beside the gas: calibration's reference temperature, at which nothing is compensated.
 const UNCOMPENSATED_CELSIUS: f32 = 20.0;
 /// A temperature that is older says nothing; the thermometer's own channel shows why.
@@ -37,36 +37,32 @@ pub struct Station<const CHANNELS: usize, K = Forgetful, M = OwnLog> {
 }
 
 impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K, M> {
-    /// A station without sensors yet.
-    pub fn new(mut node: Node<CHANNELS, M>, keep: K, framer: Framer) -> Station<CHANNELS, K, M> {
-        node.set_keeping(keep.lasts());
-        Station { node, keep, framer, gas: None, inputs: Vec::new(), air: None }
+    /// A station that has not begun: it measures nothing, answers nobody and is to be put where it stays, for it is large beside
+    /// a small chip's stack.
+    pub const fn new(log: M, keep: K, framer: Framer) -> Station<CHANNELS, K, M> {
+        Station { node: Node::asleep(log), keep, framer, gas: None, inputs: Vec::new(), air: None }
     }
 
-    /// With a gas module, whose gases are the node's first channels.
-    #[must_use]
-    pub fn with_gas_module(mut self, gas: GasModule) -> Self {
-        self.set_gas_module(gas);
-        self
+    /// Begins, with what is kept: the settings a person gave, or those it was shipped with (see [`Node::restore`]), and the events
+    /// of its earlier starts.
+    pub fn begin(&mut self, identity: NodeSettings, shipped: &[ChannelSettings]) {
+        self.node.begin(identity, shipped);
+        self.node.restore(&mut self.keep);
     }
 
-    /// With these parts on buses, which [`Station::attend`] knows by their place in this list. Parts beyond [`MAX_INPUTS`] are not
-    /// taken.
-    #[must_use]
-    pub fn with_inputs(mut self, inputs: &[InputSettings]) -> Self {
-        self.set_inputs(inputs);
-        self
-    }
-
-    /// As [`Station::with_gas_module`], where it stands: a board has little stack to move a station about.
-    pub const fn set_gas_module(&mut self, gas: GasModule) {
+    /// It has a gas module, whose gases are the node's first channels.
+    pub fn set_gas_module(&mut self, gas: GasModule) {
         self.gas = Some(gas);
     }
 
-    /// As [`Station::with_inputs`], where it stands.
+    /// It has these parts on buses, which [`Station::attend`] knows by their place in this list. Parts beyond [`MAX_INPUTS`] are
+    /// not taken.
     pub fn set_inputs(&mut self, inputs: &[InputSettings]) {
         let cold = self.node.started_cold();
-        self.inputs = inputs.iter().take(MAX_INPUTS).map(|settings| Input::new(*settings, cold, MonotonicMs(0))).collect();
+        self.inputs.clear();
+        for settings in inputs.iter().take(MAX_INPUTS) {
+            let _ = self.inputs.push(Input::new(*settings, cold, MonotonicMs(0)));
+        }
     }
 
     /// A byte of the gas module.
@@ -169,11 +165,6 @@ impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K
 
     #[cfg(test)]
     pub(crate) const fn keep_mut(&mut self) -> &mut K {
-        &mut self.keep
-    }
-
-    /// What keeps its settings, for a start that restores them.
-    pub const fn keep_mut(&mut self) -> &mut K {
         &mut self.keep
     }
 

@@ -22,8 +22,10 @@ pub const MODELS: [Model; 4] = [
 
 fn station(framer: Framer) -> Station<4> {
     let settings = NodeSettings { serial: 1, firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, unit: UNIT };
-    Station::new(Node::sized(settings, &FOUR_GAS_CHANNELS), Forgetful, framer)
-        .with_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)))
+    let mut station = Station::new([0; LOG_WORDS], Forgetful, framer);
+    station.begin(settings, &FOUR_GAS_CHANNELS);
+    station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
+    station
 }
 
 /// The field bus: pairs of a byte and a pause before it, in half milliseconds, make the stream.

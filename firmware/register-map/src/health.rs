@@ -51,6 +51,14 @@ pub struct Health {
 }
 
 impl Health {
+    /// Of a node that has just begun.
+    pub const NOTHING_KNOWN: Health = Health {
+        troubles: Troubles { beacon_failed: false, settings_lost: false, events_lost: false, settings_not_kept: false },
+        board: BoardFacts { watchdog_ms: None, longest_round_ms: None, stack_free: None, stack_size: None, clock_source: None },
+        answered: 0,
+        bad_frames: 0,
+    };
+
     /// The block's registers.
     pub fn encode(&self) -> [u16; HEALTH_WORDS] {
         let mut words = [0; HEALTH_WORDS];

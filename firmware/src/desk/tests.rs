@@ -9,10 +9,11 @@ use register_map::{
 };
 
 use super::*;
+use crate::event_log::LOG_WORDS;
 use crate::modbus::{Framer, MAX_FRAME, crc16};
 use crate::node::{Node, NodeSettings};
 use crate::ram_flash::RamFlash;
-use crate::settings::{Keep, NotKept, Stored};
+use crate::settings::{Keep, Kept, NotKept};
 use crate::settings_store::SettingsStore;
 use crate::shipped::FOUR_GAS_CHANNELS;
 use crate::station::Station;
@@ -28,6 +29,10 @@ struct Flash {
 }
 
 impl Keep<4> for Flash {
+    fn kept(&mut self, sheet: &mut Sheet<4>) -> Kept {
+        self.store.kept(sheet)
+    }
+
     fn keep(&mut self, version: u16, sheet: &Sheet<4>) -> Result<(), NotKept> {
         if self.fails { Err(NotKept) } else { self.store.keep(version, sheet) }
     }
@@ -51,7 +56,8 @@ impl Bus {
 
     fn with(fails: bool) -> Bus {
         let keep = Flash { store: SettingsStore::new(RamFlash::blank(std::vec![0; 2048]), 0, 4), fails };
-        let station = Station::new(Node::sized(IDENTITY, &FOUR_GAS_CHANNELS), keep, Framer::new(9600));
+        let mut station = Station::new([0; LOG_WORDS], keep, Framer::new(9600));
+        station.begin(IDENTITY, &FOUR_GAS_CHANNELS);
         Bus { station, unit: 17, now_us: 0 }
     }
 
@@ -173,17 +179,10 @@ fn a_commit_puts_all_of_a_change_in_force_counts_it_and_is_attested() {
 fn what_was_committed_is_in_force_after_the_next_start() {
     let mut bus = Bus::new();
     bus.change(|co| co.high = raised(co.high, 5.0)).unwrap();
-    let stored = bus.station_store().load::<4>();
-    assert!(matches!(stored, Stored::Kept(1, _)));
-    let node = Node::<4>::restored(IDENTITY, &FOUR_GAS_CHANNELS, &stored, [0; crate::event_log::LOG_WORDS]);
+    let mut node = Node::<4>::sized(IDENTITY, &FOUR_GAS_CHANNELS);
+    node.restore(&mut bus.station.keep_mut().store);
     assert_eq!(node.settings_version(), bus.station.node().settings_version());
     assert_eq!(node.limits(ChannelId(0)), bus.station.node().limits(ChannelId(0)));
-}
-
-impl Bus {
-    fn station_store(&mut self) -> &mut SettingsStore<RamFlash<Vec<u8>>> {
-        &mut self.station.keep_mut().store
-    }
 }
 
 #[test]
@@ -343,9 +342,9 @@ fn a_calibration_is_applied_with_the_next_sample_and_stands_in_the_log() {
 #[test]
 fn a_person_s_settings_end_the_loss_of_settings() {
     let mut bus = Bus::new();
-    let keep = Flash { store: SettingsStore::new(RamFlash::blank(std::vec![0; 2048]), 0, 4), fails: false };
-    let node = Node::restored(IDENTITY, &FOUR_GAS_CHANNELS, &Stored::Lost, [0; crate::event_log::LOG_WORDS]);
-    bus.station = Station::new(node, keep, Framer::new(9600));
+    let garbage = SettingsStore::new(RamFlash::found(std::vec![0x5A; 2048]), 0, 4);
+    bus.station = Station::new([0; LOG_WORDS], Flash { store: garbage, fails: false }, Framer::new(9600));
+    bus.station.begin(IDENTITY, &FOUR_GAS_CHANNELS);
     bus.station.node_mut().sample(ChannelId(0), Signal::Number(1.0), 20.0, MonotonicMs(0));
     assert!(matches!(bus.station.node().outcome(ChannelId(0)), Some(Outcome::Bad(_))));
     bus.change(|_| {}).unwrap();

@@ -11,6 +11,12 @@ fn at(seconds: u64) -> MonotonicMs {
     MonotonicMs(seconds * 1000)
 }
 
+fn resumed<M: LogMemory>(words: M, boot_count: u32) -> EventLog<M> {
+    let mut log = EventLog::asleep(words);
+    log.begin(boot_count);
+    log
+}
+
 fn low_raised(channel: u8) -> Happening {
     Happening::channel(EventKind::LowRaised, channel, 0)
 }
@@ -22,7 +28,7 @@ fn all<M: LogMemory>(log: &EventLog<M>) -> Vec<EventRecord> {
 
 #[test]
 fn an_event_is_found_with_its_boot_and_time() {
-    let mut log = EventLog::resume([0; LOG_WORDS], 70_001);
+    let mut log = resumed([0; LOG_WORDS], 70_001);
     log.note(Happening::channel(EventKind::TroubleBegan, 3, 0x85), at(100));
     log.note_settings(9, 0xDEAD_BEEF, at(101));
     let common =
@@ -36,7 +42,7 @@ fn an_event_is_found_with_its_boot_and_time() {
 
 #[test]
 fn flapping_is_counted_for_four_hours_and_then_takes_the_next_record() {
-    let mut log = EventLog::resume([0; LOG_WORDS], 1);
+    let mut log = resumed([0; LOG_WORDS], 1);
     for second in 0..4 * 3600 {
         log.note(low_raised(0), at(second));
     }
@@ -49,7 +55,7 @@ fn flapping_is_counted_for_four_hours_and_then_takes_the_next_record() {
 
 #[test]
 fn seven_days_of_two_limits_that_flap_and_two_other_events_a_day_are_held() {
-    let mut log = EventLog::resume([0; LOG_WORDS], 1);
+    let mut log = resumed([0; LOG_WORDS], 1);
     log.note(Happening::node(EventKind::Started, 1), at(0));
     let week = 7 * 86_400;
     for second in (0..week).step_by(30) {
@@ -71,11 +77,11 @@ fn seven_days_of_two_limits_that_flap_and_two_other_events_a_day_are_held() {
 fn a_node_that_restarts_for_ever_leaves_the_older_events_in_place() {
     let mut words = [0; LOG_WORDS];
     let mut boot = 1;
-    let mut log = EventLog::resume(&mut words[..], boot);
+    let mut log = resumed(&mut words[..], boot);
     log.note_settings(1, 7, at(5));
     for _ in 0..2000 {
         boot += 1;
-        log = EventLog::resume(log.words, boot);
+        log = resumed(log.words, boot);
         log.note(Happening::node(EventKind::Started, 3), at(0));
         for channel in 0..4 {
             log.note(Happening::channel(EventKind::TroubleBegan, channel, 0x8D), at(3));
@@ -90,22 +96,22 @@ fn a_node_that_restarts_for_ever_leaves_the_older_events_in_place() {
 
 #[test]
 fn a_log_outlives_a_reset_and_garbage_does_not_become_one() {
-    let mut log = EventLog::resume([0; WORDS], 1);
+    let mut log = resumed([0; WORDS], 1);
     (0..50).for_each(|i| log.note_settings(i, 0, at(u64::from(i))));
     let before = all(&log);
-    let again = EventLog::resume(log.words, 2);
+    let again = resumed(log.words, 2);
     assert!(!again.was_lost());
     assert_eq!(all(&again), before);
     for garbage in [[0xFFFF_FFFF; WORDS], core::array::from_fn(|i| (i as u32).wrapping_mul(0x9E37_79B9))] {
-        let log = EventLog::resume(garbage, 1);
+        let log = resumed(garbage, 1);
         assert!(log.was_lost() && all(&log).is_empty());
     }
-    assert!(!EventLog::resume([0; WORDS], 1).was_lost(), "memory that never held a log has lost none");
+    assert!(!resumed([0; WORDS], 1).was_lost(), "memory that never held a log has lost none");
 }
 
 #[test]
 fn a_reset_within_a_note_costs_that_one_event_at_most() {
-    let mut log = EventLog::resume([0; WORDS], 1);
+    let mut log = resumed([0; WORDS], 1);
     (0..30).for_each(|i| log.note_settings(i, 0, at(u64::from(i))));
     let before = (log.words, all(&log));
     log.note_settings(30, 0, at(30));
@@ -116,7 +122,7 @@ fn a_reset_within_a_note_costs_that_one_event_at_most() {
     let mut torn = before.0;
     for word in order {
         torn[*word] = after.0[*word];
-        let resumed = EventLog::resume(torn, 2);
+        let resumed = resumed(torn, 2);
         assert!(!resumed.was_lost(), "torn at word {word}");
         let held = all(&resumed);
         // The oldest shares its place with the newest.
@@ -126,7 +132,7 @@ fn a_reset_within_a_note_costs_that_one_event_at_most() {
 
 #[test]
 fn any_flipped_bit_of_a_record_hides_it() {
-    let mut log = EventLog::resume([0; WORDS], 1);
+    let mut log = resumed([0; WORDS], 1);
     log.note(low_raised(2), at(77));
     let slot = log.slot(1).unwrap();
     for bit in 0..RECORD_WORDS * 32 {
@@ -140,7 +146,7 @@ fn any_flipped_bit_of_a_record_hides_it() {
 #[test]
 fn words_too_few_for_a_log_are_an_empty_one() {
     for words in 0..8 {
-        let mut log = EventLog::resume(std::vec![0; words], 1);
+        let mut log = resumed(std::vec![0; words], 1);
         log.note(low_raised(0), at(1));
         assert!(all(&log).len() <= 1);
     }
@@ -179,13 +185,13 @@ proptest! {
     fn the_ring_is_the_end_of_a_list_without_bounds(
         steps in proptest::collection::vec((0..6_u8, 0..3_u8, 0..2_u32, 0..9000_u64, 0..12_u8), 0..200)
     ) {
-        let (mut log, mut model) = (EventLog::resume([0; WORDS], 1), Model::default());
+        let (mut log, mut model) = (resumed([0; WORDS], 1), Model::default());
         let (mut boot, mut now) = (1, 0);
         for (kind, channel, detail, later, reset) in steps {
             now += later;
             if reset == 0 {
                 (boot, now) = (boot + 1, 0);
-                log = EventLog::resume(log.words, boot);
+                log = resumed(log.words, boot);
                 prop_assert!(!log.was_lost());
             }
             let kind = [
@@ -215,7 +221,7 @@ proptest! {
         if let (true, Some(first)) = (magic, words.first_mut()) {
             *first = MAGIC;
         }
-        let mut log = EventLog::resume(words, 5);
+        let mut log = resumed(words, 5);
         if let Some(kind) = EventKind::from_code(kind) {
             log.note(Happening::node(kind, 1), MonotonicMs(u64::MAX));
         }

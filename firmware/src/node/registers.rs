@@ -4,8 +4,7 @@ use heapless::Vec;
 use measurement::MonotonicMs;
 use register_map::{
     CHANNEL_SETTINGS, CHANNEL_SETTINGS_WORDS, CHANNEL_WORDS, ChannelBlock, DESK, DESK_WORDS, EVENT_RECORDS, EVENT_WORDS, EVENTS,
-    EVENTS_WORDS, EventRecord, FIRST_CHANNEL, HEALTH, HEALTH_WORDS, IDENTITY, IDENTITY_WORDS, Identity, NodeSettingsBlock, SETTINGS,
-    SETTINGS_WORDS,
+    EVENTS_WORDS, EventRecord, FIRST_CHANNEL, HEALTH, HEALTH_WORDS, IDENTITY, IDENTITY_WORDS, Identity, SETTINGS, SETTINGS_WORDS,
 };
 
 use super::Node;
@@ -54,8 +53,7 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             return Some((block(&self.health().encode()), offset));
         }
         if let Some(offset) = within(SETTINGS, SETTINGS_WORDS) {
-            let settings = NodeSettingsBlock { unit: self.unit, channels: self.channels.len() as u16 };
-            return Some((block(&settings.encode()), offset));
+            return Some((block(&self.settings_head().encode()), offset));
         }
         if let Some(offset) = within(DESK, DESK_WORDS) {
             return Some((block(&self.desk.block(self.version, self.hash, now).encode()), offset));

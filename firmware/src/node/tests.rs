@@ -159,10 +159,30 @@ fn a_dead_beacon_lights_the_fault_lamp_stands_in_health_and_log_and_touches_no_g
     assert_eq!(kinds(&node)[3..], [(EventKind::BeaconFailed, None, 0), (EventKind::BeaconWorks, None, 0)]);
 }
 
+/// Has kept this.
+struct Held(Kept, Sheet<16>);
+
+impl Keep<16> for Held {
+    fn kept(&mut self, sheet: &mut Sheet<16>) -> Kept {
+        *sheet = self.1.clone();
+        self.0
+    }
+
+    fn keep(&mut self, _: u16, _: &Sheet<16>) -> Result<(), crate::settings::NotKept> {
+        Ok(())
+    }
+
+    fn lasts(&self) -> bool {
+        true
+    }
+}
+
 fn lost() -> Node {
     let whole = node();
     let settings: std::vec::Vec<ChannelSettings> = whole.channels.iter().map(|channel| channel.settings).collect();
-    Node::restored(whole.identity, &settings, &Stored::Lost, [0; LOG_WORDS])
+    let mut node = Node::new(whole.identity, &settings);
+    node.restore(&mut Held(Kept::Damaged, Sheet::new()));
+    node
 }
 
 #[test]
@@ -194,9 +214,11 @@ fn settings_for_another_device_are_lost_settings() {
     let (own, mut other) = (node(), node());
     other.channels[0].settings.self_test.range.1 = 5.0;
     let settings: std::vec::Vec<ChannelSettings> = own.channels.iter().map(|channel| channel.settings).collect();
-    let restored = Node::restored(own.identity, &settings, &Stored::Kept(4, other.sheet()), [0; LOG_WORDS]);
+    let mut restored = Node::new(own.identity, &settings);
+    restored.restore(&mut Held(Kept::Version(4), other.sheet()));
     assert!(restored.health().troubles.settings_lost);
-    let kept = Node::restored(own.identity, &settings, &Stored::Kept(4, own.sheet()), [0; LOG_WORDS]);
+    let mut kept = Node::new(own.identity, &settings);
+    kept.restore(&mut Held(Kept::Version(4), own.sheet()));
     assert_eq!((kept.health().troubles.settings_lost, kept.settings_version()), (false, (4, own.sheet().crc())));
 }
 

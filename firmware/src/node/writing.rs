@@ -1,13 +1,13 @@
 //! What a master may write: the settings, behind a key, all of a change or nothing.
 
 use measurement::{ChannelId, Limit, MonotonicMs};
-use register_map::{ChannelSettingsBlock, DESK_COMMIT, DESK_KEY, EventKind, Refusal};
+use register_map::{CHANNEL_SETTINGS_CONTENT, ChannelSettingsBlock, DESK_COMMIT, DESK_KEY, EventKind, Refusal};
 
-use super::Node;
+use super::{Channel, Node};
 use crate::conversion::Calibration;
 use crate::desk::NotStaged;
 use crate::event_log::{Happening, LogMemory};
-use crate::settings::{CalibrationRecord, Keep, Refused, Sheet};
+use crate::settings::{CalibrationRecord, Keep, Refused};
 
 /// Why a write changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,7 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         }
     }
 
+    #[inline(never)]
     fn unlock(&mut self, key: u32, now: MonotonicMs) -> Result<(), NotWritten> {
         let in_force = self.sheet();
         if self.desk.unlock(key, || in_force, now) {
@@ -47,8 +48,10 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         Err(NotWritten::Refused)
     }
 
+    #[inline(never)]
     fn commit(&mut self, replaces: u16, crc: u32, keep: &mut impl Keep<CHANNELS>, now: MonotonicMs) -> Result<(), Refused> {
         let refused = |refusal| Refused { refusal, channel: None };
+        let bounds = self.bounds();
         let sheet = self.desk.staged(now).ok_or(refused(Refusal::Shut))?;
         if replaces != self.version {
             return Err(refused(Refusal::Version));
@@ -56,48 +59,20 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         if sheet.crc() != crc {
             return Err(refused(Refusal::Content));
         }
-        let unit = sheet.examine(&self.bounds())?;
+        let unit = sheet.examine(&bounds)?;
         // Zero means that nobody has ever set anything, so counting passes it by.
         let version = self.version.checked_add(1).unwrap_or(1);
-        let sheet = sheet.clone();
-        keep.keep(version, &sheet).map_err(|_| refused(Refusal::NotKept))?;
-        let calibrated = self.calibrated_by(&sheet);
-        self.health.troubles.settings_lost = false;
-        self.put_in_force(version, unit, &sheet);
-        self.desk.shut();
-        self.log.note_settings(self.version, self.hash, now);
-        for (channel, date) in (0..).zip(calibrated) {
-            if let Some(date) = date {
-                self.log.note(Happening::channel(EventKind::Calibrated, channel, date), now);
+        keep.keep(version, sheet).map_err(|_| refused(Refusal::NotKept))?;
+        self.log.note_settings(version, crc, now);
+        for ((index, channel), content) in (0..).zip(&mut self.channels).zip(&sheet.channels) {
+            if let Some(date) = channel.put_in_force(content) {
+                self.log.note(Happening::channel(EventKind::Calibrated, index, date), now);
             }
         }
+        (self.unit, self.version, self.hash) = (unit, version, crc);
+        self.health.troubles.settings_lost = false;
+        self.desk.shut();
         Ok(())
-    }
-
-    /// The date of each channel's calibration, where this sheet brings another than is in force.
-    fn calibrated_by(&self, sheet: &Sheet<CHANNELS>) -> heapless::Vec<Option<u32>, CHANNELS> {
-        let new = |block: &ChannelSettingsBlock| {
-            ([block.zero, block.span, block.zero_per_kelvin], block.date, block.gas, block.lot, block.operator)
-        };
-        let both = self.channels.iter().zip(&sheet.channels);
-        both.map(|(channel, content)| {
-            let block = ChannelSettingsBlock::from_content(content).ok()?;
-            (new(&block) != new(&channel.settings_block())).then_some(block.date)
-        })
-        .collect()
-    }
-
-    /// Puts a sheet in force that was examined, so that every block of it can be read.
-    pub(super) fn put_in_force(&mut self, version: u16, unit: u8, sheet: &Sheet<CHANNELS>) {
-        for (channel, content) in self.channels.iter_mut().zip(&sheet.channels) {
-            let Ok(block) = ChannelSettingsBlock::from_content(content) else { continue };
-            let ChannelSettingsBlock { latching, low, high, zero, span, zero_per_kelvin, date, gas, lot, operator, .. } = block;
-            channel.settings.calibration = Calibration { zero, span, zero_per_kelvin };
-            (channel.settings.low, channel.settings.high, channel.settings.latching) = (low, high, latching);
-            channel.record = CalibrationRecord { date, gas, lot, operator };
-            channel.annunciator.reconfigure(low, high, latching);
-        }
-        (self.unit, self.version, self.hash) = (unit, version, sheet.crc());
     }
 
     /// Counts what came over the field bus, for the health block.
@@ -113,5 +88,19 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
     /// The levels in force on a channel.
     pub fn limits(&self, channel: ChannelId) -> Option<(Option<Limit>, Option<Limit>)> {
         self.channels.get(channel.0 as usize).map(|channel| (channel.settings.low, channel.settings.high))
+    }
+}
+
+impl Channel {
+    /// Puts settings in force that were examined, so that they can be read. Gives the date when they bring another calibration.
+    pub(super) fn put_in_force(&mut self, content: &[u16; CHANNEL_SETTINGS_CONTENT]) -> Option<u32> {
+        let block = ChannelSettingsBlock::from_content(content).ok()?;
+        let ChannelSettingsBlock { latching, low, high, zero, span, zero_per_kelvin, date, gas, lot, operator, .. } = block;
+        let (calibration, record) = (Calibration { zero, span, zero_per_kelvin }, CalibrationRecord { date, gas, lot, operator });
+        let calibrated = calibration != self.settings.calibration || record != self.record;
+        (self.settings.calibration, self.record) = (calibration, record);
+        (self.settings.low, self.settings.high, self.settings.latching) = (low, high, latching);
+        self.annunciator.reconfigure(low, high, latching);
+        calibrated.then_some(date)
     }
 }

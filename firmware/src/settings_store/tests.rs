@@ -20,13 +20,24 @@ fn store() -> SettingsStore<Flash> {
     store_on(Flash { bytes: std::vec![0xFF; 256 + 2 * 512], power: usize::MAX })
 }
 
+/// What a start would find.
+fn found<F: NorFlash>(store: &mut SettingsStore<F>) -> (Kept, Option<Sheet<4>>) {
+    let mut sheet = Sheet::new();
+    let kept = store.kept(&mut sheet);
+    (kept, matches!(kept, Kept::Version(_)).then_some(sheet))
+}
+
+fn whole(version: u16) -> (Kept, Option<Sheet<4>>) {
+    (Kept::Version(version), Some(sheet(version)))
+}
+
 #[test]
 fn what_was_kept_is_found_with_its_version() {
     let mut store = store();
-    assert_eq!(store.load::<4>(), Stored::Nothing);
+    assert_eq!(found(&mut store), (Kept::Nothing, None));
     for version in 1..5 {
         store.keep(version, &sheet(version)).unwrap();
-        assert_eq!(store.load(), Stored::Kept(version, sheet(version)));
+        assert_eq!(found(&mut store), whole(version));
     }
 }
 
@@ -39,9 +50,9 @@ fn a_power_cut_at_any_byte_leaves_the_old_settings_or_the_new_ones() {
     for power in 0..=512 + 8 * 64 {
         let mut store = store_on(Flash { power, ..flash.clone() });
         let kept = store.keep(2, &sheet(2)).is_ok();
-        match store.load() {
-            Stored::Kept(1, found) if found == sheet(1) && !kept => old += 1,
-            Stored::Kept(2, found) if found == sheet(2) => new += 1,
+        match found(&mut store) {
+            found if found == whole(1) && !kept => old += 1,
+            found if found == whole(2) => new += 1,
             other => panic!("cut after {power} bytes: {other:?}"),
         }
     }
@@ -55,9 +66,9 @@ fn damage_to_both_copies_is_a_loss_and_to_one_is_not() {
     store.keep(2, &sheet(2)).unwrap();
     let mut flash = store.release();
     flash.bytes[256 + 100] ^= 0x10;
-    assert_eq!(store_on(flash.clone()).load(), Stored::Kept(2, sheet(2)));
+    assert_eq!(found(&mut store_on(flash.clone())), whole(2));
     flash.bytes[256 + 512 + 100] ^= 0x10;
-    assert_eq!(store_on(flash).load::<4>(), Stored::Lost);
+    assert_eq!(found(&mut store_on(flash)), (Kept::Damaged, None));
 }
 
 #[test]
@@ -67,7 +78,7 @@ fn settings_of_another_number_of_channels_are_neither_kept_nor_found() {
     wide.channels.push([0; 63]).unwrap();
     assert_eq!(store.keep(1, &wide), Err(NotKept));
     store.keep(1, &sheet(1)).unwrap();
-    assert_eq!(SettingsStore::new(store.release(), 256, CHANNELS - 1).load::<4>(), Stored::Lost);
+    assert_eq!(found(&mut SettingsStore::new(store.release(), 256, CHANNELS - 1)), (Kept::Damaged, None));
 }
 
 #[test]
@@ -82,9 +93,9 @@ fn memory_keeps_over_a_reset_and_says_that_it_forgets_with_the_power() {
         embedded_storage::nor_flash::ReadNorFlash::read(&mut flash, 0, &mut bytes).unwrap();
         bytes
     };
-    assert_eq!(SettingsStore::in_ram(RamFlash::found(memory.clone()), CHANNELS).load(), Stored::Kept(3, sheet(3)));
+    assert_eq!(found(&mut SettingsStore::in_ram(RamFlash::found(memory.clone()), CHANNELS)), whole(3));
     let garbage = RamFlash::found(memory.iter().map(|byte| byte ^ 0x5A).collect::<List<u8>>());
-    assert_eq!(SettingsStore::in_ram(garbage, CHANNELS).load::<4>(), Stored::Lost);
+    assert_eq!(found(&mut SettingsStore::in_ram(garbage, CHANNELS)), (Kept::Damaged, None));
     let small = RamFlash::blank(std::vec![0; 100]);
-    assert_eq!(SettingsStore::in_ram(small, CHANNELS).load::<4>(), Stored::Lost, "memory that is too small holds nothing");
+    assert_eq!(found(&mut SettingsStore::in_ram(small, CHANNELS)), (Kept::Damaged, None), "memory that is too small holds nothing");
 }

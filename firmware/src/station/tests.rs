@@ -4,8 +4,8 @@ use sensors::winsen::check_sum;
 
 use super::*;
 use crate::conversion::{Calibration, LoopBands};
+use crate::event_log::LOG_WORDS;
 use crate::modbus::crc16;
-use crate::node::{ChannelSettings, NodeSettings};
 use crate::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
 
 const UNIT: u8 = 17;
@@ -13,7 +13,10 @@ const IDENTITY: NodeSettings = NodeSettings { serial: 1, firmware: 1, boot_count
 
 fn station() -> Station<4> {
     let gas = GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0));
-    Station::new(Node::sized(IDENTITY, &FOUR_GAS_CHANNELS), Forgetful, Framer::new(9600)).with_gas_module(gas)
+    let mut station = Station::new([0; LOG_WORDS], Forgetful, Framer::new(9600));
+    station.begin(IDENTITY, &FOUR_GAS_CHANNELS);
+    station.set_gas_module(gas);
+    station
 }
 
 fn say(station: &mut Station<4>, gases: [u16; 4], at_ms: u64) {
@@ -131,8 +134,10 @@ fn looped(reset_cause: ResetCause) -> Station<2> {
     let drifting = Calibration { zero_per_kelvin: 0.5, ..Calibration::NONE };
     let methane = ChannelSettings { calibration: drifting, bands: LoopBands::NE43, ..FOUR_GAS_CHANNELS[3] };
     let celsius = ChannelSettings { unit: Unit::Celsius, low: None, high: None, ..FOUR_GAS_CHANNELS[0] };
-    let node = Node::sized(NodeSettings { reset_cause, ..IDENTITY }, &[methane, celsius]);
-    Station::new(node, Forgetful, Framer::new(9600)).with_inputs(&[LOOP, AIR])
+    let mut station = Station::new([0; LOG_WORDS], Forgetful, Framer::new(9600));
+    station.begin(NodeSettings { reset_cause, ..IDENTITY }, &[methane, celsius]);
+    station.set_inputs(&[LOOP, AIR]);
+    station
 }
 
 /// Shows the part to the station every 5 ms.
@@ -157,7 +162,7 @@ fn a_loop_is_sampled_at_its_own_pace_and_alarms_in_the_call_that_reads_it() {
 fn with_no_gateway_the_alarm_is_there_within_100_ms_of_the_gas() {
     let mut station = looped(ResetCause::Watchdog);
     let fast = InputSettings { every_ms: 50, ..LOOP };
-    station = station.with_inputs(&[fast, AIR]);
+    station.set_inputs(&[fast, AIR]);
     let mut part = Part { says: Some([4.0]), starts: 0 };
     attend(&mut station, 0, &mut part, 0, 1003);
     assert!(!station.outputs().sounder);
@@ -226,9 +231,10 @@ fn the_thermometer_beside_the_gas_compensates_the_zero_until_it_falls_silent() {
 
 #[test]
 fn parts_that_share_a_converter_take_turns() {
-    let node = Node::sized(NodeSettings { reset_cause: ResetCause::Watchdog, ..IDENTITY }, &FOUR_GAS_CHANNELS);
     let loops: [InputSettings; 4] = core::array::from_fn(|i| InputSettings { channels: [Some(ChannelId(i as u32)), None, None], ..LOOP });
-    let mut station: Station<4> = Station::new(node, Forgetful, Framer::new(9600)).with_inputs(&loops);
+    let mut station: Station<4> = Station::new([0; LOG_WORDS], Forgetful, Framer::new(9600));
+    station.begin(NodeSettings { reset_cause: ResetCause::Watchdog, ..IDENTITY }, &FOUR_GAS_CHANNELS);
+    station.set_inputs(&loops);
     let mut parts: [Part<1>; 4] = core::array::from_fn(|_| Part { says: Some([12.0]), starts: 0 });
     let mut before = [0; 4];
     for at in 0..2000 {

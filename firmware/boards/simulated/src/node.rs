@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use firmware::conversion::Signal;
 use firmware::event_log::LOG_WORDS;
-use firmware::modbus::MAX_FRAME;
+use firmware::modbus::{MAX_FRAME, MAX_PDU};
 use firmware::ram_flash::RamFlash;
 use firmware::{ChannelSettings, Node, NodeSettings, Outputs, SettingsStore};
 use measurement::{ChannelId, Outcome};
@@ -36,7 +36,8 @@ impl SimulatedNode {
         let identity = NodeSettings { unit, ..identity };
         let store = SettingsStore::new(RamFlash::blank(Vec::new()), 0, channels.len());
         let store = SettingsStore::new(RamFlash::blank(vec![0; store.bytes() as usize]), 0, channels.len());
-        let node = Node::restored(identity, &channels, &firmware::Stored::Nothing, vec![0; LOG_WORDS]);
+        let mut node = Node::asleep(vec![0; LOG_WORDS]);
+        node.begin(identity, &channels);
         SimulatedNode { inner: Arc::new(Mutex::new(Inner { identity, channels, node, store, uptime: Uptime::start(), powered: true })) }
     }
 
@@ -59,12 +60,13 @@ impl SimulatedNode {
 
     /// Gives the power back: it starts anew, with one boot more.
     pub fn power_on(&self) {
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         if !inner.powered {
             inner.identity.boot_count += 1;
             inner.identity.reset_cause = ResetCause::PowerOn;
-            let stored = inner.store.load();
-            inner.node = Node::restored(inner.identity, &inner.channels, &stored, vec![0; LOG_WORDS]);
+            inner.node = Node::asleep(vec![0; LOG_WORDS]);
+            inner.node.begin(inner.identity, &inner.channels);
+            inner.node.restore(&mut inner.store);
             inner.uptime = Uptime::start();
             inner.powered = true;
         }
@@ -91,7 +93,7 @@ impl SimulatedNode {
     pub(crate) fn answer(&self, request: &[u8]) -> Option<Vec<u8>> {
         let mut inner = self.lock();
         let Inner { node, store, uptime, powered: true, .. } = &mut *inner else { return None };
-        let mut answer = [0; MAX_FRAME];
+        let mut answer = [0; MAX_PDU];
         let length = firmware::modbus::answer(node, store, request, &mut answer, uptime.now());
         Some(answer[..length].to_vec())
     }
