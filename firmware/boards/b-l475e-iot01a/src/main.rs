@@ -27,7 +27,7 @@ use embassy_time::{Duration, Instant, Ticker};
 use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
-use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, Node, NodeSettings, SettingsStore, Station};
+use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station};
 use lines::Line;
 use measurement::MonotonicMs;
 use register_map::ResetCause;
@@ -90,8 +90,8 @@ async fn main(_spawner: Spawner) {
     let beacon_is_lit = Input::new(pins.PD14, Pull::Down);
 
     let identity = NodeSettings { serial: serial_number(), firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
-    let mut station = station(identity, Flash::new_blocking(pins.FLASH));
-    fit(&mut station);
+    let mut station = station(reset_cause, Flash::new_blocking(pins.FLASH));
+    begin(&mut station, identity);
     let mut thermometer = Sht4x::new(I2c::new_blocking(pins.I2C1, pins.PB8, pins.PB9, bus_settings()), sht4x::ADDRESS);
 
     interrupt::UART5.set_priority(Priority::P6);
@@ -150,20 +150,19 @@ async fn main(_spawner: Spawner) {
 
 /// The node where it will stand: not inlined, so that the stack needed to move it there is given back.
 #[inline(never)]
-fn station(identity: NodeSettings, flash: OwnFlash) -> ThisStation {
+fn station(reset_cause: ResetCause, flash: OwnFlash) -> ThisStation {
     let Some(log) = bedrock::kept!([u32; LOG_WORDS]) else { die(ResetCause::Unknown) };
     // After power came on the log is noise; after any other reset it is what the last life kept, which checks itself.
-    if identity.reset_cause == ResetCause::PowerOn {
+    if reset_cause == ResetCause::PowerOn {
         log.fill(0);
     }
-    Station::new(Node::bare(identity, log), SettingsStore::new(flash, SETTINGS_OFFSET, CHANNELS), Framer::new(BAUD))
+    Station::new(log, SettingsStore::new(flash, SETTINGS_OFFSET, CHANNELS), Framer::new(BAUD))
 }
 
-/// Its settings as they were kept, and its sensors.
+/// With its settings and events as they were kept, and its sensors. Not inlined, as above.
 #[inline(never)]
-fn fit(station: &mut ThisStation) {
-    let stored = station.keep_mut().load();
-    station.node_mut().restore(&FOUR_GAS_CHANNELS, &stored);
+fn begin(station: &mut ThisStation, identity: NodeSettings) {
+    station.begin(identity, &FOUR_GAS_CHANNELS);
     station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
     station.set_inputs(&[THERMOMETER_SETTINGS]);
 }

@@ -23,7 +23,7 @@ use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::ram_flash::RamFlash;
 use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
-use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, Node, NodeSettings, SettingsStore, Station};
+use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station};
 use measurement::MonotonicMs;
 use peripherals::{Microseconds, TwoWire, Uart, Watchdog};
 use register_map::ResetCause;
@@ -64,8 +64,8 @@ fn main() -> ! {
     let (reset_cause, boot_count) = reset::begin();
     Microseconds::start();
     let identity = NodeSettings { serial: 0x0386_0000_0001, firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
-    let mut station = station(identity);
-    fit(&mut station);
+    let mut station = station(reset_cause);
+    begin(&mut station, identity);
     let mut thermometer = Thermometer::new(i2c::Bus::new(TwoWire::SHIELD_1));
 
     wake_every(WAKE_CYCLES);
@@ -143,25 +143,24 @@ fn main() -> ! {
 
 /// The node where it will stand: not inlined, so that the stack needed to move it there is given back.
 #[inline(never)]
-fn station(identity: NodeSettings) -> ThisStation {
+fn station(reset_cause: ResetCause) -> ThisStation {
     let (Some(log), Some(memory)) = (bedrock::kept!([u32; LOG_WORDS]), bedrock::kept!([u8; SETTINGS_BYTES])) else {
         die(ResetCause::Unknown)
     };
     // After power came on they hold noise; after any other reset what the last life kept, which checks itself.
-    let flash = if identity.reset_cause == ResetCause::PowerOn {
+    let flash = if reset_cause == ResetCause::PowerOn {
         log.fill(0);
         RamFlash::blank(memory)
     } else {
         RamFlash::found(memory)
     };
-    Station::new(Node::bare(identity, log), SettingsStore::in_ram(flash, CHANNELS), Framer::with_silence(SILENCE_US))
+    Station::new(log, SettingsStore::in_ram(flash, CHANNELS), Framer::with_silence(SILENCE_US))
 }
 
-/// Its settings as they were kept, and its sensors.
+/// With its settings and events as they were kept, and its sensors. Not inlined, as above.
 #[inline(never)]
-fn fit(station: &mut ThisStation) {
-    let stored = station.keep_mut().load();
-    station.node_mut().restore(&FOUR_GAS_CHANNELS, &stored);
+fn begin(station: &mut ThisStation, identity: NodeSettings) {
+    station.begin(identity, &FOUR_GAS_CHANNELS);
     station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
     station.set_inputs(&[THERMOMETER_SETTINGS]);
 }

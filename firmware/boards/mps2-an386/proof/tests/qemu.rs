@@ -16,8 +16,8 @@ use proof::desk::{Change, desk, events, long_words, words_of};
 use proof::module::Module;
 use proof::{Board, Lamps, image};
 use register_map::{
-    CHANNEL_WORDS, ChannelBlock, ChannelSettingsBlock, DESK_COMMIT, DESK_KEY, EVENTS, EventKind, HEALTH, HEALTH_WORDS, Health,
-    IDENTITY_WORDS, Identity, ResetCause, channel_address, channel_settings_address,
+    CHANNEL_WORDS, ChannelBlock, ChannelSettingsBlock, DESK, DESK_COMMIT, DESK_KEY, EVENTS, EventKind, HEALTH, HEALTH_WORDS, Health,
+    IDENTITY_WORDS, Identity, ResetCause, SETTINGS, channel_address, channel_settings_address,
 };
 
 const UNIT: u8 = 17;
@@ -188,6 +188,9 @@ fn the_image_and_the_simulated_board_give_the_same_registers_for_the_same_air() 
     let mut ours = Identity::decode(&simulated_words(0, IDENTITY_WORDS as u16)).unwrap();
     ours.uptime_s = seen.uptime_s;
     assert_eq!(ours.encode(), seen.encode());
+    for (address, count) in (0..4).map(|channel| (channel_settings_address(channel), 64)).chain([(SETTINGS, 8), (DESK, 16)]) {
+        assert_eq!(bus.read_surely(UNIT, address, count), simulated_words(address, count), "settings at {address:#06x}");
+    }
 
     // Level by level up and down again, over range, starved of oxygen, unplugged, and back.
     let script: [Option<[u16; 4]>; 9] = [
@@ -503,6 +506,8 @@ fn pymodbus_reads_the_same_registers_and_gets_the_same_refusals() {
         ("coils:0:8".to_owned(), 1),
         ("discrete:0:8".to_owned(), 1),
         ("write:0:1".to_owned(), 1),
+        ("write-many:0:1".to_owned(), 2),
+        (format!("write-many:{DESK_KEY}:0,0"), 4),
     ];
     let said = ask(&refused.clone().map(|(question, _)| question));
     for ((question, code), said) in refused.iter().zip(said) {
