@@ -35,7 +35,7 @@ const LEL: f64 = 0.05;
 
 const POLLS_WITH_GARBLED_BYTES: u32 = 10_000;
 /// The polls are shared among so many nodes, each with its own module and cable: a garbled answer is mostly waited for.
-const GARBLED_NODES: u32 = 8;
+const GARBLED_NODES: u32 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gas_at_the_node_is_heard_there_and_alarms_in_the_control_room_and_no_fault_becomes_a_number() -> Result<()> {
@@ -78,9 +78,9 @@ async fn gas_at_the_node_is_heard_there_and_alarms_in_the_control_room_and_no_fa
     blocking(|| node.wait_for_lamps(Lamps { sounder: true, ..quiet }, PATIENCE));
     let reading = channel(&room, "node/ch4", |ch4| ch4["value"].as_f64().is_some_and(|value| value >= 10.0)).await?;
     assert_eq!(reading["quality"], "good", "{reading}");
-    let alarm = room.until("the alarm", PATIENCE, &format!("alarms?point={point}"), |alarms| {
-        alarms.as_array()?.iter().find(|alarm| alarm["kind"] == "limit").cloned()
-    });
+    let alarms = format!("alarms?point={point}");
+    let alarm =
+        room.until("the alarm", PATIENCE, &alarms, |alarms| alarms.as_array()?.iter().find(|alarm| alarm["kind"] == "limit").cloned());
     println!("alarm: {}", alarm.await?);
     blocking(|| node.wait_for_lamps(Lamps { sounder: true, beacon: true, ..quiet }, PATIENCE));
 
@@ -93,7 +93,7 @@ async fn gas_at_the_node_is_heard_there_and_alarms_in_the_control_room_and_no_fa
     let faulty = faulty.await?;
     assert_eq!((&faulty["value"], &faulty["fault"]), (&Value::Null, &json!("NotConnected")), "{faulty}");
     assert!(blocking(|| node.lamps()).fault);
-    room.until("an alarm that says fault", PATIENCE, &format!("alarms?point={point}"), |alarms| {
+    room.until("an alarm that says fault", PATIENCE, &alarms, |alarms| {
         alarms.as_array()?.iter().find(|alarm| alarm["kind"] == "fault").cloned()
     })
     .await?;
