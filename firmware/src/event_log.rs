@@ -19,7 +19,7 @@ use measurement::MonotonicMs;
 use register_map::{EventKind, EventRecord, EventsHead, MAX_EVENT_RECORDS, check_word};
 
 const HEAD_WORDS: usize = 4;
-const RECORD_WORDS: usize = 4;
+pub(crate) const RECORD_WORDS: usize = 4;
 const MAGIC: u32 = 0xDA57_E710;
 /// Records of the usual log.
 pub const LOG_RECORDS: usize = 184;
@@ -33,7 +33,7 @@ const COUNTED_WITHIN_S: u32 = 4 * 3600;
 /// So many events of a kind stand alone across restarts.
 const ALONE: usize = 3;
 /// So far back a record is looked for that can count one more.
-const LOOK_BACK: u32 = 64;
+pub(crate) const LOOK_BACK: u32 = 64;
 
 /// The words a log works on.
 pub trait LogMemory: AsRef<[u32]> + AsMut<[u32]> {}
@@ -91,8 +91,7 @@ impl<M: LogMemory> EventLog<M> {
             None => {
                 // Zeros are memory that never held a log, as after power came on in a test; anything else was one, or is noise.
                 self.lost = self.words.as_ref().iter().any(|word| *word != 0);
-                self.words.as_mut().fill(0);
-                self.set_next(1);
+                self.clear();
             }
         }
     }
@@ -110,6 +109,23 @@ impl<M: LogMemory> EventLog<M> {
             return None;
         }
         [next, !inverse].into_iter().find(newest_is_whole)
+    }
+
+    /// True when the words hold a whole log, of however few records.
+    pub fn is_whole(&self) -> bool {
+        self.found().is_some()
+    }
+
+    /// Forgets everything, to be filled with what was kept elsewhere.
+    pub(crate) fn clear(&mut self) {
+        self.words.as_mut().fill(0);
+        self.set_next(1);
+    }
+
+    /// Puts back a record that was kept elsewhere; those of higher sequences come after it.
+    pub(crate) fn put_back(&mut self, record: &EventRecord) {
+        self.put(record);
+        self.set_next(self.next().max(record.sequence.saturating_add(1)));
     }
 
     /// True when the words held something that was no whole log.
@@ -151,20 +167,7 @@ impl<M: LogMemory> EventLog<M> {
 
     /// The record of this sequence, when it is held and whole.
     pub fn record(&self, sequence: u32) -> Option<EventRecord> {
-        let words = self.words.as_ref().get(self.slot(sequence)?..)?;
-        let &[what, uptime_s, detail, tail, ..] = words else { return None };
-        if tail as u16 != check(sequence, what, uptime_s, detail, tail) {
-            return None;
-        }
-        Some(EventRecord {
-            sequence,
-            kind: EventKind::from_code((what >> 24) as u8)?,
-            channel: Some((what >> 16) as u8).filter(|channel| *channel != u8::MAX),
-            boot: what as u16,
-            uptime_s,
-            detail,
-            more: (tail >> 16) as u16,
-        })
+        unpacked(sequence, self.words.as_ref().get(self.slot(sequence)?..)?)
     }
 
     /// The sequence that now stands in this slot of the ring; for one never used, zero.
@@ -198,12 +201,8 @@ impl<M: LogMemory> EventLog<M> {
 
     fn put(&mut self, record: &EventRecord) {
         let Some(at) = self.slot(record.sequence) else { return };
-        let channel = u32::from(record.channel.unwrap_or(u8::MAX));
-        let what = (record.kind as u32) << 24 | channel << 16 | u32::from(record.boot);
-        let more = u32::from(record.more) << 16;
-        let check = check(record.sequence, what, record.uptime_s, record.detail, more);
         if let Some(words) = self.words.as_mut().get_mut(at..at + RECORD_WORDS) {
-            words.copy_from_slice(&[what, record.uptime_s, record.detail, more | u32::from(check)]);
+            words.copy_from_slice(&packed(record));
         }
     }
 
@@ -222,6 +221,32 @@ impl<M: LogMemory> EventLog<M> {
             (*magic, *first, *second) = (MAGIC, next, !next);
         }
     }
+}
+
+/// A record as it lies in memory and in flash.
+pub(crate) fn packed(record: &EventRecord) -> [u32; RECORD_WORDS] {
+    let channel = u32::from(record.channel.unwrap_or(u8::MAX));
+    let what = (record.kind as u32) << 24 | channel << 16 | u32::from(record.boot);
+    let more = u32::from(record.more) << 16;
+    let check = check(record.sequence, what, record.uptime_s, record.detail, more);
+    [what, record.uptime_s, record.detail, more | u32::from(check)]
+}
+
+/// The record that lies here, when it is whole and of this sequence.
+pub(crate) fn unpacked(sequence: u32, words: &[u32]) -> Option<EventRecord> {
+    let &[what, uptime_s, detail, tail, ..] = words else { return None };
+    if tail as u16 != check(sequence, what, uptime_s, detail, tail) {
+        return None;
+    }
+    Some(EventRecord {
+        sequence,
+        kind: EventKind::from_code((what >> 24) as u8)?,
+        channel: Some((what >> 16) as u8).filter(|channel| *channel != u8::MAX),
+        boot: what as u16,
+        uptime_s,
+        detail,
+        more: (tail >> 16) as u16,
+    })
 }
 
 /// The record's own check, over its sequence too: what stood in the slot a turn ago does not pass.

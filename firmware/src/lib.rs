@@ -15,6 +15,7 @@ pub mod conversion;
 pub mod desk;
 pub mod duties;
 pub mod event_log;
+pub mod event_store;
 pub mod gas_module;
 pub mod inputs;
 pub mod loop_models;

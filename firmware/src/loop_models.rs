@@ -1,9 +1,9 @@
 //! Current loops by maker: which currents are a measurement, and what each maker says with the others.
 //!
 //! NE 43 is what holds where nothing is known. Values are those a transmitter leaves the factory with; most can be changed on it, so
-//! compare the table with the transmitter once it is mounted. `certain` is false where the source was not the maker's own manual, or
-//! where a current is a choice between two of its settings. Between two stated currents half the distance is given to each, and a
-//! stated current counts within 0.15 mA, which is what a shunt of 1 % and a transmitter of 1 % may be off at 4 mA together twice over.
+//! compare the table with the transmitter once it is mounted. `certain` is false where a current was not read in the maker's own
+//! manual, or is a choice between two of the transmitter's settings. A stated current counts within 0.15 mA, which leaves room for a
+//! shunt of 1 % and for the transmitter's own error; what lies between the stated ones is what NE 43 says of it.
 
 use crate::conversion::{LoopBands, LoopState};
 
@@ -45,7 +45,9 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             shorted_at: 21.5,
             ..LoopBands::NE43
         },
-        source: "XNX technical manual 1.1.2, <https://www.manualshelf.com/manual/honeywell/xnx-universal-transmitter/technical-manual-english/page-13.html>; 2 mA is warm-up, inhibit and bump test alike",
+        source: "XNX technical manual 1.1.2, \
+                 <https://www.manualshelf.com/manual/honeywell/xnx-universal-transmitter/technical-manual-english/page-13.html>; 2 mA \
+                 is warm-up, inhibit and bump test alike",
         certain: true,
     },
     LoopModel {
@@ -61,7 +63,8 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             shorted_at: 23.0,
             ..LoopBands::NE43
         },
-        source: "Sensepoint XCD RFD technical manual 7, <https://www.easymanua.ls/honeywell/sensepoint-xcd-rfd/manual/1274226?p=21>; inhibit may be set to 4 mA on the device, and then cannot be told from clean air",
+        source: "Sensepoint XCD RFD technical manual 7, <https://www.easymanua.ls/honeywell/sensepoint-xcd-rfd/manual/1274226?p=21>; \
+                 inhibit may be set to 4 mA on the device, and then cannot be told from clean air",
         certain: false,
     },
     LoopModel {
@@ -71,7 +74,10 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             states: &[(0.3, 1.3, LoopState::Failed), (2.85, 3.15, LoopState::Failed), (3.25, 3.55, LoopState::Inhibited)],
             ..LoopBands::NE43
         },
-        source: "Polytron 8000 series technical manual 17.2 and 15.3, <https://manualshive.com/en/manual/drager/polytron-8000-series/polytron-8000-series_technical-manual_2526576-82.html>: fault 1.2, warning 3.0 (off as delivered), maintenance 3.4 static; a dynamic maintenance signal (3 and 5 mA) must be switched to static",
+        source: "Polytron 8000 series technical manual 17.2 and 15.3, \
+                 <https://manualshive.com/en/manual/drager/polytron-8000-series/polytron-8000-series_technical-manual_2526576-82.html>: \
+                 fault 1.2, warning 3.0 (off as delivered), maintenance 3.4 static; a dynamic maintenance signal (3 and 5 mA) must be \
+                 switched to static",
         certain: true,
     },
     LoopModel {
@@ -82,7 +88,8 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             shorted_at: 23.0,
             ..LoopBands::NE43
         },
-        source: "Polytron 7000 manual, analogue signal, <https://www.easymanua.ls/drager/polytron-7000/manual?p=39>: 3.4 mA is maintenance and warm-up alike",
+        source: "Polytron 7000 manual, analogue signal, <https://www.easymanua.ls/drager/polytron-7000/manual?p=39>: 3.4 mA is \
+                 maintenance and warm-up alike",
         certain: true,
     },
     LoopModel {
@@ -93,7 +100,9 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             shorted_at: 22.5,
             ..LoopBands::NE43
         },
-        source: "Ultima X series manual, operating states, <https://www.easymanua.ls/msa/ultima-x-series/manual?p=81>: 3.0 sensor missing or fault, 3.75 calibration, 21 over range; an oxygen version calibrates at 21 mA, which is told as over range here",
+        source: "Ultima X series manual, operating states, <https://www.easymanua.ls/msa/ultima-x-series/manual?p=81>: 3.0 sensor \
+                 missing or fault, 3.75 calibration, 21 over range; an oxygen version calibrates at 21 mA, which is told as over range \
+                 here",
         certain: false,
     },
     LoopModel {
@@ -105,7 +114,9 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             states: &[(0.85, 1.15, LoopState::Failed), (1.85, 2.15, LoopState::Blocked)],
             ..LoopBands::NE43
         },
-        source: "PIRECL manual 95-8676, table 3, <https://manualshive.com/ru/manual/det-tronics/pointwatch-eclipse-pirecl/2487441?page=19>: 2.4 to 20.5 mA are -10 to 120 %; 1 mA is fault, warm-up and calibration alike",
+        source: "PIRECL manual 95-8676, table 3, \
+                 <https://manualshive.com/ru/manual/det-tronics/pointwatch-eclipse-pirecl/2487441?page=19>: 2.4 to 20.5 mA are -10 to \
+                 120 %; 1 mA is fault, warm-up and calibration alike",
         certain: true,
     },
     LoopModel {
@@ -115,7 +126,9 @@ pub const LOOP_MODELS: &[LoopModel] = &[
             states: &[(0.85, 1.15, LoopState::Failed), (1.85, 2.15, LoopState::Blocked), (2.35, 2.65, LoopState::Blocked)],
             ..LoopBands::NE43
         },
-        source: "Quasar 900 user manual 3.1.3, <https://azmanual.top/manuals/370406/spectrex-quasar-900-open-path-gas-detection-system.html?page=26>: 2 beam blocked, 2.5 misaligned, 1 fault or zero calibration; not the maker's own site",
+        source: "Quasar 900 user manual 3.1.3, \
+                 <https://azmanual.top/manuals/370406/spectrex-quasar-900-open-path-gas-detection-system.html?page=26>: 2 beam blocked, \
+                 2.5 misaligned, 1 fault or zero calibration; not the maker's own site",
         certain: false,
     },
 ];

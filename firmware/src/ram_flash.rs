@@ -33,6 +33,11 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> RamFlash<M> {
         RamFlash { memory }
     }
 
+    /// Gives the memory back.
+    pub fn release(self) -> M {
+        self.memory
+    }
+
     fn part(&mut self, from: u32, length: usize) -> Result<&mut [u8], OutOfBounds> {
         let from = from as usize;
         let to = from.checked_add(length).ok_or(OutOfBounds)?;

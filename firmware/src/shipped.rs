@@ -13,9 +13,9 @@ use crate::gas_module::ModuleSettings;
 use crate::node::ChannelSettings;
 use crate::self_test::SelfTestSettings;
 
-/// A ZCE04B-class module, asked once a second.
+/// A ZCE04B-class module, asked once a second. It says by zeros that it warms up.
 pub const FOUR_GAS_MODULE: ModuleSettings =
-    ModuleSettings { model: Model::FourGases, ask_every_ms: 1000, silent_after_ms: 3000, leap: [20.0, 5.0, 0.5, 5.0] };
+    ModuleSettings { model: Model::FourGases, ask_every_ms: 1000, silent_after_ms: 3000, warm_up_ms: 0, leap: [20.0, 5.0, 0.5, 5.0] };
 
 /// The four channels of that module, in its order: CO, H2S, O2, CH4.
 pub const FOUR_GAS_CHANNELS: [ChannelSettings; 4] = [

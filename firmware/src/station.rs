@@ -50,8 +50,11 @@ impl<const CHANNELS: usize, K: Keep<CHANNELS>, M: LogMemory> Station<CHANNELS, K
         self.node.restore(&mut self.keep);
     }
 
-    /// It has a gas module, whose gases are the node's first channels.
-    pub fn set_gas_module(&mut self, gas: GasModule) {
+    /// It has a gas module, whose gases are the node's first channels. To be called after [`Station::begin`], as the next is.
+    pub const fn set_gas_module(&mut self, mut gas: GasModule) {
+        if !self.node.started_cold() {
+            gas.kept_its_power();
+        }
         self.gas = Some(gas);
     }
 

@@ -87,12 +87,7 @@ fn memory_keeps_over_a_reset_and_says_that_it_forgets_with_the_power() {
     assert_eq!(store.bytes(), 1024);
     assert!(!Keep::<4>::lasts(&store));
     store.keep(3, &sheet(3)).unwrap();
-    let memory: List<u8> = {
-        let mut flash = store.release();
-        let mut bytes = std::vec![0; 1024];
-        embedded_storage::nor_flash::ReadNorFlash::read(&mut flash, 0, &mut bytes).unwrap();
-        bytes
-    };
+    let memory = store.release().release();
     assert_eq!(found(&mut SettingsStore::in_ram(RamFlash::found(memory.clone()), CHANNELS)), whole(3));
     let garbage = RamFlash::found(memory.iter().map(|byte| byte ^ 0x5A).collect::<List<u8>>());
     assert_eq!(found(&mut SettingsStore::in_ram(garbage, CHANNELS)), (Kept::Damaged, None));
