@@ -6,8 +6,8 @@ Every function's frame is the sum of all its decrements of sp, which is at least
 branches that leave a function). Where the code calls through a register, any function whose address is kept somewhere may be meant,
 but none that is already on the way: nothing here recurses, and a cycle of direct calls ends this program with an error. On top
 come NMI, HardFault and the deepest handlers of `levels` interrupt priorities (those of one priority do not interrupt each other),
-each with the 26 words that the processor stacks with a floating-point unit. The task that the program's own executor runs is
-run by nobody else, so no handler is taken to reach it through a register.
+each with the 26 words that the processor stacks with a floating-point unit. An embassy task is run by an executor alone, and the
+deepest of them by the program's own, so no handler runs that one.
 
 Source of the encodings: Arm DDI0403E, A7.7 (Thumb and Thumb-2).
 """
@@ -135,6 +135,11 @@ for base, content in loaded:
         if value & 1 and not vectors <= base + at < table_end:
             kept.add(value & ~1)
 kept &= functions.keys()
+# By their mangled names, in either of the compiler's two manners.
+tasks = {start for start in kept if "TaskStorage" in functions[start][1] and "4poll" in functions[start][1]}
+executors = {start for start, (_, name) in functions.items() if "8Executor4poll" in name}
+if tasks and not executors:
+    sys.exit("there are tasks and nothing that runs them: their names are not those this program knows")
 
 by_way = {}
 known = {}
@@ -148,7 +153,7 @@ def depends_on_way(start):
     return by_way[start]
 
 
-def depth(start, way, candidates):
+def depth(start, way, runnable):
     """The most stack that a call of this function takes, and the way there; nothing where it would come back to `way`."""
     if start in way:
         return None
@@ -157,29 +162,30 @@ def depth(start, way, candidates):
     frame, targets, indirect, _ = code[start]
     best = (0, [])
     for target in targets:
-        below = depth(target, way | {start}, candidates)
+        below = depth(target, way | {start}, runnable)
         if below is None:
             # Reached only by guessing a target of a register: then the guess was wrong.
             if len(way) == 0 or not depends_on_way(target):
                 sys.exit(f"{functions[start][1]} and {functions[target][1]} call each other: there is no bound")
             return None
         best = max(best, below)
-    for target in candidates if indirect else ():
-        best = max(best, depth(target, way | {start}, candidates) or best)
+    meant = (runnable if start in executors else kept - tasks) if indirect else ()
+    for target in meant:
+        best = max(best, depth(target, way | {start}, runnable) or best)
     result = frame + best[0], [start] + best[1]
     if not depends_on_way(start):
         known[start] = result
     return result
 
 
-program, way = depth(word(vectors + 4, "<I") & ~1, frozenset(), kept)
-own_task = next((after for before, after in zip(way, way[1:]) if after not in code[before][1]), None)
+program, way = depth(word(vectors + 4, "<I") & ~1, frozenset(), tasks)
+others = tasks - {start for start in way if start in tasks}
 handlers = {}
 for at in range(vectors + 8, table_end, 4):
     handler = word(at, "<I") & ~1
     if word(at, "<I") & 1 and handler in functions:
         handlers[at - vectors] = handler
-deepest = {handler: EXCEPTION_FRAME + depth(handler, frozenset(), kept - {own_task})[0] for handler in handlers.values()}
+deepest = {handler: EXCEPTION_FRAME + depth(handler, frozenset(), others)[0] for handler in handlers.values()}
 # Offsets 8 and 12 are NMI and HardFault; from 64 on interrupts, before them SysTick and its like.
 faults = {handlers[at] for at in (8, 12) if at in handlers}
 levels = sorted((deepest[handler] for handler in deepest.keys() - faults), reverse=True)[: int(sys.argv[2])]

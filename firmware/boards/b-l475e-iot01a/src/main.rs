@@ -7,14 +7,16 @@
 #![no_main]
 
 mod lines;
+mod memory;
 mod outputs;
 mod reset;
 
+use core::cell::RefCell;
 use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::{InterruptExecutor, Spawner};
-use embassy_stm32::flash::{Blocking, Flash};
+use embassy_stm32::flash::Flash;
 use embassy_stm32::gpio::{Input, Pull};
 use embassy_stm32::i2c::{self, I2c};
 use embassy_stm32::interrupt::{InterruptExt, Priority};
@@ -24,19 +26,17 @@ use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::wdg::IndependentWatchdog;
 use embassy_stm32::{Peri, bind_interrupts, interrupt, pac};
 use embassy_time::{Duration, Instant, Ticker};
-use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
 use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station};
 use lines::Line;
 use measurement::MonotonicMs;
+use memory::{LogWords, Part, Shared};
 use register_map::ResetCause;
 use reset::die;
 use sensors::sht4x::{self, Sht4x};
 
 const CHANNELS: usize = FOUR_GAS_CHANNELS.len();
-/// Where the settings begin in the flash: the second bank, so that the program runs on in the first while they are written.
-const SETTINGS_OFFSET: u32 = 512 * 1024;
 /// Place of the thermometer among the station's inputs.
 const THERMOMETER: usize = 0;
 const THERMOMETER_SETTINGS: InputSettings = InputSettings {
@@ -50,10 +50,8 @@ const THERMOMETER_SETTINGS: InputSettings = InputSettings {
 /// The health block's code for the chip's own oscillator.
 const OWN_OSCILLATOR: u16 = 2;
 
-type OwnFlash = Flash<'static, Blocking>;
 /// The node with what this board keeps its settings and its events in.
-type ThisStation = Station<CHANNELS, ThisStore, &'static mut [u32; LOG_WORDS]>;
-type ThisStore = SettingsStore<OwnFlash>;
+type ThisStation<'a> = Station<CHANNELS, SettingsStore<Part<'a>>, LogWords>;
 
 /// Modbus unit id, until a person gives it another.
 const UNIT: u8 = 17;
@@ -89,9 +87,17 @@ async fn main(_spawner: Spawner) {
     // A broken wire reads as a dark beacon.
     let beacon_is_lit = Input::new(pins.PD14, Pull::Down);
 
-    let identity = NodeSettings { serial: serial_number(), firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
-    let mut station = station(reset_cause, Flash::new_blocking(pins.FLASH));
-    begin(&mut station, identity);
+    let flash = Shared::new(RefCell::new(Flash::new_blocking(pins.FLASH)));
+    let mut events = memory::events(&flash);
+    let (log, earlier) = memory::log(reset_cause, &mut events);
+    // Only flash knows the count when the power was gone.
+    let boot_count = match earlier {
+        Some(earlier) if boot_count <= earlier => earlier.wrapping_add(1),
+        _ => boot_count,
+    };
+    bedrock::count_on(boot_count);
+    let mut station = station(log, memory::settings(&flash));
+    begin(&mut station, NodeSettings { serial: serial_number(), firmware: 0x0001, boot_count, reset_cause, unit: UNIT });
     let mut thermometer = Sht4x::new(I2c::new_blocking(pins.I2C1, pins.PB8, pins.PB9, bus_settings()), sht4x::ADDRESS);
 
     interrupt::UART5.set_priority(Priority::P6);
@@ -142,6 +148,8 @@ async fn main(_spawner: Spawner) {
             watchdog.pet();
             if let Some(facts) = rounds.fed(now_us) {
                 station.set_board_facts(facts);
+                // Once a second as well: what happened is in flash soon after it is in RAM. A failure leaves it in RAM.
+                let _failed = events.keep(station.node().events());
             }
         }
         every_ms.next().await;
@@ -150,18 +158,13 @@ async fn main(_spawner: Spawner) {
 
 /// The node where it will stand: not inlined, so that the stack needed to move it there is given back.
 #[inline(never)]
-fn station(reset_cause: ResetCause, flash: OwnFlash) -> ThisStation {
-    let Some(log) = bedrock::kept!([u32; LOG_WORDS]) else { die(ResetCause::Unknown) };
-    // After power came on the log is noise; after any other reset it is what the last life kept, which checks itself.
-    if reset_cause == ResetCause::PowerOn {
-        log.fill(0);
-    }
-    Station::new(log, SettingsStore::new(flash, SETTINGS_OFFSET, CHANNELS), Framer::new(BAUD))
+fn station<'a>(log: LogWords, settings: SettingsStore<Part<'a>>) -> ThisStation<'a> {
+    Station::new(log, settings, Framer::new(BAUD))
 }
 
 /// With its settings and events as they were kept, and its sensors. Not inlined, as above.
 #[inline(never)]
-fn begin(station: &mut ThisStation, identity: NodeSettings) {
+fn begin(station: &mut ThisStation<'_>, identity: NodeSettings) {
     station.begin(identity, &FOUR_GAS_CHANNELS);
     station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
     station.set_inputs(&[THERMOMETER_SETTINGS]);

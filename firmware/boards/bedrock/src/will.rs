@@ -60,6 +60,11 @@ pub fn begin() -> (LastLife, u32) {
     (last, boots)
 }
 
+/// This start is known, by what outlived the power, to be this one.
+pub fn count_on(boots: u32) {
+    write(Will::new(boots, NO_WORD));
+}
+
 /// The next life will read this cause.
 pub fn bequeath(cause: ResetCause) {
     write(Will::new(read().boots, cause as u32));
@@ -104,5 +109,7 @@ mod tests {
         let (last, boots) = begin();
         assert_eq!(last, LastLife::Ended(ResetCause::Watchdog));
         assert_eq!(begin(), (LastLife::Cut, boots + 1));
+        count_on(70);
+        assert_eq!(begin(), (LastLife::Cut, 71));
     }
 }
