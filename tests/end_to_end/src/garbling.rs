@@ -1,7 +1,7 @@
 //! A serial cable beside a motor: bytes change on their way, in both directions.
 
 use anyhow::{Context, Result};
-use proof::Chance;
+use qemu::Chance;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};

@@ -3,18 +3,16 @@
 #![allow(clippy::disallowed_methods, reason = "a test program keeps deadlines")]
 
 use std::io::Write;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use firmware::conversion::Signal;
 use firmware::shipped::FOUR_GAS_CHANNELS;
 use firmware::{Node, NodeSettings};
 use measurement::{ChannelId, Fault, MonotonicMs, Outcome};
-use proof::bus::{Bus, Refusal};
-use proof::desk::{Change, desk, events, long_words, words_of};
-use proof::module::Module;
-use proof::{Board, Lamps, image};
+use qemu::bus::{Bus, Refusal};
+use qemu::desk::{Change, desk, events, long_words, words_of};
+use qemu::module::Module;
+use qemu::{Board, Lamps, image};
 use register_map::{
     CHANNEL_WORDS, ChannelBlock, ChannelSettingsBlock, DESK, DESK_COMMIT, DESK_KEY, EVENTS, EventKind, HEALTH, HEALTH_WORDS, Health,
     IDENTITY_WORDS, Identity, ResetCause, SETTINGS, channel_address, channel_settings_address,
@@ -446,25 +444,13 @@ fn board_for_foreigners(seed: u64) -> (Board, String) {
 
 #[test]
 fn mbpoll_reads_the_same_registers_and_gets_the_same_refusals() {
-    if Command::new("mbpoll").arg("-V").output().is_err() {
-        println!("SKIPPED: mbpoll is not installed (Debian package mbpoll), so it asked nothing");
+    let (_board, pty) = board_for_foreigners(11);
+    let ask = |kind: &str, address: u16, count: usize, values: &[&str]| proof::mbpoll(&pty, UNIT, kind, address, count, values);
+    if ask("4", 0, 1, &[]).is_none() {
         return;
     }
-    let (_board, pty) = board_for_foreigners(11);
-    let mbpoll = |kind: &str, address: u16, count: usize, value: &[&str]| {
-        let (address, count) = (address.to_string(), count.to_string());
-        let output = Command::new("mbpoll")
-            .args(["-m", "rtu", "-a", &UNIT.to_string(), "-b", "9600", "-P", "none", "-s", "1", "-t", kind, "-0", "-1", "-o", "5"])
-            .args(["-r", &address])
-            .args(if value.is_empty() { vec!["-c", &count] } else { vec![] })
-            .arg(&pty)
-            .args(value)
-            .output()
-            .unwrap();
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-    };
     check_foreign(|function, address, count| {
-        let said = mbpoll(if function == "input" { "3:hex" } else { "4:hex" }, address, count, &[]);
+        let said = ask(if function == "input" { "3:hex" } else { "4:hex" }, address, count, &[]).unwrap();
         let words = |line: &str| line.strip_prefix('[')?.split("0x").nth(1).and_then(|hex| u16::from_str_radix(hex.trim(), 16).ok());
         let words: Vec<u16> = said.lines().filter_map(words).collect();
         assert_eq!(words.len(), count, "{said}");
@@ -477,24 +463,16 @@ fn mbpoll_reads_the_same_registers_and_gets_the_same_refusals() {
         ("1", 0, &[], "Illegal function"),
         ("4", 0, &["1"], "Illegal function"),
     ] {
-        let said = mbpoll(kind, address, 1, value);
+        let said = ask(kind, address, 1, value).unwrap();
         assert!(said.contains(refusal), "{refusal} expected of {kind} at {address}: {said}");
     }
 }
 
 #[test]
 fn pymodbus_reads_the_same_registers_and_gets_the_same_refusals() {
-    let Some(python) = std::env::var_os("DAVY_PYMODBUS").filter(|path| Path::new(path).exists()) else {
-        println!("SKIPPED: no Python with pymodbus ($DAVY_PYMODBUS; tests/run makes one), so it asked nothing");
-        return;
-    };
+    let Some(python) = proof::python_with_pymodbus() else { return };
     let (_board, pty) = board_for_foreigners(12);
-    let ask = |questions: &[String]| -> Vec<String> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/pymodbus_asks.py");
-        let output = Command::new(&python).arg(script).args([&pty, &UNIT.to_string()]).args(questions).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-    };
+    let ask = |questions: &[String]| proof::pymodbus(&python, &pty, UNIT, questions);
     check_foreign(|function, address, count| {
         let said = ask(&[format!("{function}:{address}:{count}")]).remove(0);
         let words = said.strip_prefix("words ").unwrap_or_else(|| panic!("{said}"));
