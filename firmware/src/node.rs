@@ -1,5 +1,6 @@
 //! The node: takes signals, keeps the newest reading of every channel, and shows all it knows as registers.
 
+mod lost;
 mod registers;
 mod writing;
 
@@ -10,6 +11,8 @@ use measurement::{ChannelId, Fault, Limit, MonotonicMs, Outcome, Timestamp, Unit
 use register_map::{
     BoardFacts, ChannelSettingsBlock, EventKind, Health, MAX_CHANNELS, NodeSettingsBlock, ResetCause, SettingsCrc, Troubles,
 };
+
+use lost::{beyond_normal, without_settings};
 
 use crate::annunciator::{Annunciator, LocalAlarm, Outputs};
 use crate::beacon::{BeaconChange, BeaconProof};
@@ -158,22 +161,6 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             channel.put_in_force(content);
         }
         (self.unit, self.version, self.hash) = (unit, version, sheet.crc());
-    }
-
-    fn lose_settings(&mut self, now: MonotonicMs) {
-        self.health.troubles.settings_lost = true;
-        self.log.note(Happening::node(EventKind::SettingsLost, 0), now);
-        // The level is how far a value lies outside what is normal, see `beyond_normal`.
-        let outside = Some(Limit {
-            direction: measurement::Direction::High,
-            setpoint: Value::ZERO,
-            release: Value::ZERO,
-            on_delay_ms: 0,
-            off_delay_ms: 0,
-        });
-        for channel in &mut self.channels {
-            channel.annunciator = Annunciator::new(outside, outside, true);
-        }
     }
 
     /// Takes one signal of one channel and gives the state the outputs must have from now on. An unknown
@@ -348,27 +335,6 @@ impl Channel {
             lot,
             operator,
         }
-    }
-}
-
-/// How far a value lies outside what is normal, for a node that has lost its limits.
-fn beyond_normal(measured: Outcome, (from, to): (f32, f32)) -> Outcome {
-    let distance = |value: Value| {
-        let number = (from - value.get()).max(value.get() - to);
-        Value::new(number.clamp(f32::MIN, f32::MAX)).unwrap_or(Value::ZERO)
-    };
-    match measured {
-        Outcome::Good(value) => Outcome::Good(distance(value)),
-        Outcome::Uncertain(value, doubt) => Outcome::Uncertain(distance(value), doubt),
-        Outcome::Bad(fault) => Outcome::Bad(fault),
-    }
-}
-
-/// What a node without settings shows: the sensor's own fault where it has one.
-fn without_settings(measured: Outcome) -> Outcome {
-    match measured {
-        Outcome::Good(_) | Outcome::Uncertain(..) => Outcome::Bad(Fault::Configuration),
-        Outcome::Bad(fault) => Outcome::Bad(fault),
     }
 }
 

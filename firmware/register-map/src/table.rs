@@ -66,8 +66,9 @@ pub const DESK_LINES: &[Line] = &[
     (
         6,
         1,
-        "last refusal: 1 shut, 2 key, 3 version, 4 CRC, 5 unit id, 6 another device's, 7 meaningless word, 8 outside the range, 9 within clean air's \
-         noise, 10 inconsistent, 11 delay, 12 no level left, 13 calibration beyond use, 14 calibration without record, 15 flash failed",
+        "last refusal: 1 shut, 2 key, 3 version, 4 CRC, 5 unit id, 6 another device's, 7 meaningless word, 8 outside the range, 9 within \
+         clean air's noise, 10 inconsistent, 11 delay, 12 no level left, 13 calibration beyond use, \
+         14 calibration without record, 15 flash failed",
     ),
     (7, 1, "its channel; 65535 none"),
     (8, 7, "reserved, 0"),
@@ -117,9 +118,9 @@ pub const EVENT_LINES: &[Line] = &[
     (
         2,
         1,
-        "kind in the high byte: 1 started, 2 first level raised, 3 returned, 4 second level raised, 5 returned, 6 latched, 7 reset, 8 silenced, 9 \
-         trouble began, 10 ended, 11 warmed up, 12 settings changed, 13 calibrated, 14 settings lost, 15 wrong key, 16 beacon failed, 17 beacon \
-         works, 18 log lost; channel in the low byte, 255 none",
+        "kind in the high byte: 1 started, 2 first level raised, 3 returned, 4 second level raised, 5 returned, 6 latched, 7 reset, \
+         8 silenced, 9 trouble began, 10 ended, 11 warmed up, 12 settings changed, 13 calibrated, 14 settings lost, 15 wrong key, \
+         16 beacon failed, 17 beacon works, 18 log lost; channel in the low byte, 255 none",
     ),
     (3, 1, "low half of the boot count"),
     (4, 2, "uptime of the first one, s, u32"),
