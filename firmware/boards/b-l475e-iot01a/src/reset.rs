@@ -1,6 +1,6 @@
 //! Why the node started, by the chip's reset flags and the word of the life before, and how a life ends.
 
-use bedrock::LastLife;
+use bedrock::ResetFlags;
 use cortex_m::peripheral::SCB;
 use embassy_stm32::pac;
 use register_map::ResetCause;
@@ -11,16 +11,12 @@ pub fn begin() -> (ResetCause, u32) {
     let flags = pac::RCC.csr().read();
     pac::RCC.csr().modify(|csr| csr.set_rmvf(true));
     let (last, boots) = bedrock::begin();
-    let cause = match last {
-        // A dip that the brown-out detector saw and the RAM survived is told from power coming on by just that.
-        LastLife::Forgotten => ResetCause::PowerOn,
-        _ if flags.borrstf() => ResetCause::BrownOut,
-        _ if flags.iwdgrstf() || flags.wwdgrstf() => ResetCause::Watchdog,
-        LastLife::Ended(cause) => cause,
-        LastLife::Cut if flags.sftrstf() || flags.oblrstf() => ResetCause::Software,
-        LastLife::Cut if flags.pinrstf() => ResetCause::Pin,
-        LastLife::Cut => ResetCause::Unknown,
-    };
+    let cause = last.cause(ResetFlags {
+        brown_out: flags.borrstf(),
+        watchdog: flags.iwdgrstf() || flags.wwdgrstf(),
+        software: flags.sftrstf() || flags.oblrstf(),
+        pin: flags.pinrstf(),
+    });
     (cause, boots)
 }
 

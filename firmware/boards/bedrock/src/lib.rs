@@ -8,4 +8,4 @@ pub mod stack;
 pub mod will;
 
 pub use rounds::Rounds;
-pub use will::{LastLife, begin, bequeath, count_on};
+pub use will::{LastLife, ResetFlags, begin, bequeath, count_on};

@@ -19,6 +19,35 @@ pub enum LastLife {
     Ended(ResetCause),
 }
 
+/// What a chip's reset registers say of the reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResetFlags {
+    /// The brown-out detector, or power coming on, which many chips do not tell apart.
+    pub brown_out: bool,
+    /// A watchdog.
+    pub watchdog: bool,
+    /// The program.
+    pub software: bool,
+    /// The reset pin. On many chips every reset pulls it.
+    pub pin: bool,
+}
+
+impl LastLife {
+    /// Why the node starts, by the word of the last life and the registers. A dip of the supply that RAM survived is told from
+    /// power coming on by just that.
+    pub const fn cause(self, flags: ResetFlags) -> ResetCause {
+        match self {
+            LastLife::Forgotten => ResetCause::PowerOn,
+            _ if flags.brown_out => ResetCause::BrownOut,
+            _ if flags.watchdog => ResetCause::Watchdog,
+            LastLife::Ended(cause) => cause,
+            LastLife::Cut if flags.software => ResetCause::Software,
+            LastLife::Cut if flags.pin => ResetCause::Pin,
+            LastLife::Cut => ResetCause::Unknown,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Will {
@@ -99,6 +128,26 @@ mod tests {
     fn ram_that_lost_its_power_is_forgotten_whatever_it_holds() {
         for (boots, cause, check) in [(0, 0, 0), (u32::MAX, u32::MAX, u32::MAX), (7, 3, Will::check(7, 4))] {
             assert_eq!(Will { boots, cause, check }.open(), (LastLife::Forgotten, 1));
+        }
+    }
+
+    #[test]
+    fn the_registers_and_the_word_together_say_why_the_node_starts() {
+        let pin = ResetFlags { pin: true, ..ResetFlags::default() };
+        let panicked = LastLife::Ended(ResetCause::Panic);
+        for (last, flags, cause) in [
+            (LastLife::Forgotten, ResetFlags { brown_out: true, ..pin }, ResetCause::PowerOn),
+            (LastLife::Forgotten, pin, ResetCause::PowerOn),
+            (LastLife::Cut, ResetFlags { brown_out: true, ..pin }, ResetCause::BrownOut),
+            (LastLife::Cut, ResetFlags { watchdog: true, ..pin }, ResetCause::Watchdog),
+            (panicked, ResetFlags { software: true, ..pin }, ResetCause::Panic),
+            // It said that it panics, and then hung before it could reset.
+            (panicked, ResetFlags { watchdog: true, ..pin }, ResetCause::Watchdog),
+            (LastLife::Cut, ResetFlags { software: true, ..pin }, ResetCause::Software),
+            (LastLife::Cut, pin, ResetCause::Pin),
+            (LastLife::Cut, ResetFlags::default(), ResetCause::Unknown),
+        ] {
+            assert_eq!(last.cause(flags), cause, "{last:?} {flags:?}");
         }
     }
 

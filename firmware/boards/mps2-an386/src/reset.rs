@@ -1,18 +1,14 @@
 //! Why the node started, and how a life ends. The AN386 has no register for the cause, so the word of the life before is all
 //! there is: one that ended without a word was ended by the reset pin.
 
-use bedrock::LastLife;
+use bedrock::ResetFlags;
 use cortex_m::peripheral::SCB;
 use register_map::ResetCause;
 
 /// This start's cause and the number of starts since power came on. Call it once.
 pub fn begin() -> (ResetCause, u32) {
     let (last, boots) = bedrock::begin();
-    let cause = match last {
-        LastLife::Forgotten => ResetCause::PowerOn,
-        LastLife::Cut => ResetCause::Pin,
-        LastLife::Ended(cause) => cause,
-    };
+    let cause = last.cause(ResetFlags { pin: true, ..ResetFlags::default() });
     (cause, boots)
 }
 
