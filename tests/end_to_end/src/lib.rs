@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod browser;
+pub mod garbling;
 pub mod programs;
 pub mod proxy;
 pub mod room;

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("register-map", &["measurement"]),
     ("sensors", &[]),
     ("firmware", &["measurement", "register-map", "sensors"]),
+    ("bedrock", &["measurement", "register-map"]),
     ("simulated", &["firmware", "measurement", "register-map", "sensors"]),
     ("telemetry", &["measurement"]),
     ("spool", &[]),
@@ -23,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// The proving ground may use every house.
-const PROVING_GROUND: &[&str] = &["site", "contract", "simulation", "end_to_end", "benchmark", "tidy"];
+const PROVING_GROUND: &[&str] = &["site", "contract", "simulation", "end_to_end", "qemu", "benchmark", "tidy"];
 
 /// Words that a crate's name must not appear beside: what each has never heard of.
 const NEVER_HEARD_OF: &[(&str, &[&str])] = &[

@@ -7,19 +7,19 @@ use heapless::Deque;
 
 use crate::peripherals::{Microseconds, Uart};
 
-/// Bytes received and when, µs.
-pub struct Received(Mutex<RefCell<Deque<(u8, u32), 128>>>);
+/// Bytes received and when, µs; so many may wait for the loop.
+pub struct Received<const N: usize>(Mutex<RefCell<Deque<(u8, u32), N>>>);
 
 /// From the field bus.
-pub static FIELD_BUS: Received = Received::new();
+pub static FIELD_BUS: Received<128> = Received::new();
 /// From the gas module.
-pub static GAS_MODULE: Received = Received::new();
+pub static GAS_MODULE: Received<32> = Received::new();
 /// From the hook of test builds.
 #[cfg(feature = "test-hook")]
-pub static HOOK: Received = Received::new();
+pub static HOOK: Received<8> = Received::new();
 
-impl Received {
-    const fn new() -> Received {
+impl<const N: usize> Received<N> {
+    const fn new() -> Received<N> {
         Received(Mutex::new(RefCell::new(Deque::new())))
     }
 

@@ -9,23 +9,48 @@
 #![no_std]
 #![no_main]
 
+mod i2c;
 mod lines;
 mod peripherals;
 mod reset;
+mod thermometer;
 
 use core::panic::PanicInfo;
 
-use cortex_m::peripheral::SCB;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
+use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
-use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE, settings_hash};
-use firmware::{Duties, Duty, GasModule, Node, NodeSettings, Station};
+use firmware::ram_flash::RamFlash;
+use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
+use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station};
 use measurement::MonotonicMs;
-use peripherals::{Microseconds, Uart, Watchdog};
+use peripherals::{Microseconds, TwoWire, Uart, Watchdog};
 use register_map::ResetCause;
+use reset::die;
+use thermometer::Thermometer;
 
-/// Modbus unit id.
+const CHANNELS: usize = FOUR_GAS_CHANNELS.len();
+/// Bytes of the settings' two copies.
+const SETTINGS_BYTES: usize = SettingsStore::in_ram(RamFlash::found([0; 0]), CHANNELS).bytes() as usize;
+/// Place of the thermometer among the station's inputs.
+const THERMOMETER: usize = 0;
+const THERMOMETER_SETTINGS: InputSettings = InputSettings {
+    kind: InputKind::AirTemperature,
+    channels: [None; 3],
+    every_ms: 1_000,
+    warm_up_ms: 0,
+    silent_after_ms: 5_000,
+    converter: None,
+};
+/// The health block's code for a clock that is an emulator's.
+const EMULATED_CLOCK: u16 = 3;
+
+/// The node with what this board keeps its settings and its events in.
+type ThisStation = Station<CHANNELS, ThisStore, &'static mut [u32; LOG_WORDS]>;
+type ThisStore = SettingsStore<RamFlash<&'static mut [u8; SETTINGS_BYTES]>>;
+
+/// Modbus unit id, until a person gives it another.
 const UNIT: u8 = 17;
 /// Field bus and gas module alike.
 const BAUD: u32 = 9600;
@@ -38,16 +63,10 @@ const WAKE_CYCLES: u32 = 125_000;
 fn main() -> ! {
     let (reset_cause, boot_count) = reset::begin();
     Microseconds::start();
-    let settings = NodeSettings {
-        serial: 0x0386_0000_0001,
-        firmware: 0x0001,
-        boot_count,
-        reset_cause,
-        settings_version: 1,
-        settings_hash: settings_hash(&FOUR_GAS_CHANNELS),
-    };
-    let gas = GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0));
-    let mut station = Station::new(Node::<4>::sized(settings, &FOUR_GAS_CHANNELS), gas, UNIT, Framer::with_silence(SILENCE_US));
+    let identity = NodeSettings { serial: 0x0386_0000_0001, firmware: 0x0001, boot_count, reset_cause, unit: UNIT };
+    let mut station = station(reset_cause);
+    begin(&mut station, identity);
+    let mut thermometer = Thermometer::new(i2c::Bus::new(TwoWire::SHIELD_1));
 
     wake_every(WAKE_CYCLES);
     Uart::FIELD_BUS.start(BAUD);
@@ -61,6 +80,7 @@ fn main() -> ! {
     let mut to_gas_module = lines::Sending::new(Uart::GAS_MODULE);
     let mut answer = [0; MAX_FRAME];
     let mut duties = Duties::new();
+    let mut rounds = bedrock::Rounds::new(Watchdog::BITES_AFTER_MS, EMULATED_CLOCK);
     let mut clock = Clock::default();
     #[cfg(feature = "test-hook")]
     let mut hook = hook::Hook::default();
@@ -80,11 +100,17 @@ fn main() -> ! {
             if let Some(question) = station.sample(now_us) {
                 to_gas_module.put(question);
             }
+            station.attend(THERMOMETER, &mut thermometer, now_us);
             duties.done(Duty::Sample);
         }
 
         let outputs = station.outputs();
         peripherals::show(outputs.sounder, outputs.beacon, outputs.fault);
+        #[cfg(feature = "test-hook")]
+        let is_lit = peripherals::beacon_is_lit() && !hook.beacon_is_broken;
+        #[cfg(not(feature = "test-hook"))]
+        let is_lit = peripherals::beacon_is_lit();
+        station.beacon_feedback(is_lit, now_us);
         duties.done(Duty::Annunciate);
 
         while let Some((byte, at)) = lines::FIELD_BUS.take() {
@@ -102,6 +128,9 @@ fn main() -> ! {
         to_gas_module.pump();
         if duties.take_all_done() {
             Watchdog::feed();
+            if let Some(facts) = rounds.fed(now_us) {
+                station.set_board_facts(facts);
+            }
         }
         // With interrupts masked none can slip in between looking and sleeping; a pending one still ends the sleep.
         cortex_m::interrupt::free(|section| {
@@ -110,6 +139,30 @@ fn main() -> ! {
             }
         });
     }
+}
+
+/// The node where it will stand: not inlined, so that the stack needed to move it there is given back.
+#[inline(never)]
+fn station(reset_cause: ResetCause) -> ThisStation {
+    let (Some(log), Some(memory)) = (bedrock::kept!([u32; LOG_WORDS]), bedrock::kept!([u8; SETTINGS_BYTES])) else {
+        die(ResetCause::Unknown)
+    };
+    // After power came on they hold noise; after any other reset what the last life kept, which checks itself.
+    let flash = if reset_cause == ResetCause::PowerOn {
+        log.fill(0);
+        RamFlash::blank(memory)
+    } else {
+        RamFlash::found(memory)
+    };
+    Station::new(log, SettingsStore::in_ram(flash, CHANNELS), Framer::with_silence(SILENCE_US))
+}
+
+/// With its settings and events as they were kept, and its sensors. Not inlined, as above.
+#[inline(never)]
+fn begin(station: &mut ThisStation, identity: NodeSettings) {
+    station.begin(identity, &FOUR_GAS_CHANNELS);
+    station.set_gas_module(GasModule::new(FOUR_GAS_MODULE, MonotonicMs(0)));
+    station.set_inputs(&[THERMOMETER_SETTINGS]);
 }
 
 /// Counts the µs since the start, beyond the counter's 32 bits.
@@ -162,7 +215,7 @@ unsafe fn DefaultHandler(interrupt: i16) {
 #[exception]
 unsafe fn NonMaskableInt() -> ! {
     peripherals::show(true, true, true);
-    reset::bequeath(ResetCause::Watchdog);
+    bedrock::bequeath(ResetCause::Watchdog);
     loop {
         cortex_m::asm::nop();
     }
@@ -180,14 +233,6 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     die(ResetCause::Panic)
 }
 
-/// Outputs into the safe state, which for an alarm is on, and a new start.
-fn die(cause: ResetCause) -> ! {
-    cortex_m::interrupt::disable();
-    peripherals::show(true, true, true);
-    reset::bequeath(cause);
-    SCB::sys_reset()
-}
-
 /// What the tests make go wrong. Not in a release.
 #[cfg(feature = "test-hook")]
 mod hook {
@@ -199,14 +244,18 @@ mod hook {
     #[derive(Default)]
     pub struct Hook {
         pub sampling_hangs: bool,
+        pub beacon_is_broken: bool,
     }
 
     impl Hook {
-        /// `s`: the sampling duty stops while the others go on; `h`: the loop hangs; `p`: it panics.
+        /// `s`: the sampling duty stops while the others go on; `h`: the loop hangs; `p`: it panics; `b`: the beacon stays dark,
+        /// `l`: it is lit again.
         #[expect(clippy::panic, reason = "it is what the test asks for")]
         pub fn obey(&mut self) {
             match crate::lines::HOOK.take() {
                 Some((b's', _)) => self.sampling_hangs = true,
+                Some((b'b', _)) => self.beacon_is_broken = true,
+                Some((b'l', _)) => self.beacon_is_broken = false,
                 Some((b'h', _)) => loop {
                     cortex_m::asm::nop();
                 },

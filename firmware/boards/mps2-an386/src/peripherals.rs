@@ -1,6 +1,7 @@
-//! The registers of the MPS2's AN386 that the node uses. Every `unsafe` of the board is in this file and in `reset.rs`.
+//! The registers of the MPS2's AN386 that the node uses. Every `unsafe` of the board but the handlers' is in this file.
 //!
-//! Sources: Arm DAI0385D/DAI0386 (memory map, FPGA system control and I/O), Arm DDI0479D (APB UART 4.3, APB watchdog 4.5).
+//! Sources: Arm DAI0385D/DAI0386 (memory map, FPGA system control and I/O, SBCon I2C), Arm DDI0479D (APB UART 4.3, APB watchdog
+//! 4.5).
 
 /// 25 MHz clock every one of these counts.
 const CLOCK_HZ: u32 = 25_000_000;
@@ -85,6 +86,50 @@ pub fn show(sounder: bool, beacon: bool, fault: bool) {
     write(0x4002_F004, u32::from(fault));
 }
 
+/// The lamp's register read back: on this board it stands for the contact that a true beacon has.
+pub fn beacon_is_lit() -> bool {
+    read(0x4002_8000) & 0b10 != 0
+}
+
+/// The two wires of an SBCon, open drain: each is high unless somebody pulls it low.
+pub struct TwoWire(u32);
+
+impl TwoWire {
+    /// The I2C of shield 1.
+    pub const SHIELD_1: TwoWire = TwoWire(0x4002_A000);
+
+    /// Reads both lines; what is written is set.
+    const CONTROLS: u32 = 0x0;
+    /// What is written is cleared.
+    const CONTROLC: u32 = 0x4;
+    const SCL: u32 = 0b01;
+    const SDA: u32 = 0b10;
+
+    fn set(&self, line: u32, high: bool) {
+        write(self.0 + if high { TwoWire::CONTROLS } else { TwoWire::CONTROLC }, line);
+    }
+
+    /// Lets the clock go high, or pulls it low.
+    pub fn set_scl(&self, high: bool) {
+        self.set(TwoWire::SCL, high);
+    }
+
+    /// Lets the data line go high, or pulls it low.
+    pub fn set_sda(&self, high: bool) {
+        self.set(TwoWire::SDA, high);
+    }
+
+    /// Nobody pulls the clock.
+    pub fn is_scl_high(&self) -> bool {
+        read(self.0 + TwoWire::CONTROLS) & TwoWire::SCL != 0
+    }
+
+    /// Nobody pulls the data line.
+    pub fn is_sda_high(&self) -> bool {
+        read(self.0 + TwoWire::CONTROLS) & TwoWire::SDA != 0
+    }
+}
+
 /// The APB watchdog: unfed it raises the NMI, and as long again unfed it resets.
 pub struct Watchdog;
 
@@ -95,10 +140,13 @@ impl Watchdog {
     const LOCK: u32 = 0x4000_8C00;
     const KEY: u32 = 0x1ACC_E551;
 
-    /// Starts it with half a second to the NMI. Afterwards nothing but [`Watchdog::feed`] gets past its lock.
+    /// From the last feeding to the NMI.
+    pub const BITES_AFTER_MS: u16 = 500;
+
+    /// Starts it. Afterwards nothing but [`Watchdog::feed`] gets past its lock.
     pub fn start() {
         write(Watchdog::LOCK, Watchdog::KEY);
-        write(Watchdog::LOAD, CLOCK_HZ / 2);
+        write(Watchdog::LOAD, CLOCK_HZ / 1000 * u32::from(Watchdog::BITES_AFTER_MS));
         write(Watchdog::CONTROL, 0b11);
         write(Watchdog::LOCK, 0);
     }

@@ -1,184 +1,38 @@
-//! Boots a node image in QEMU: its field bus, gas module and test hook are sockets, its lamps are read over QMP.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
-#![allow(clippy::disallowed_methods, reason = "a test program keeps deadlines")]
+//! Masters that none of us wrote: mbpoll and pymodbus, asked to ask the node.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test program: what it cannot do is its failure")]
 
-pub mod bus;
-pub mod module;
-
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-/// A running board. Dropping it ends it.
-pub struct Board {
-    qemu: Child,
-    folder: PathBuf,
-    monitor: BufReader<UnixStream>,
+/// What mbpoll said of one question, or `None`, said loudly, where it is not installed. `kind` as in its option `-t`; with
+/// values it writes.
+pub fn mbpoll(pty: &str, unit: u8, kind: &str, address: u16, count: usize, values: &[&str]) -> Option<String> {
+    let (unit, address, count) = (unit.to_string(), address.to_string(), count.to_string());
+    let mut command = Command::new("mbpoll");
+    command.args(["-m", "rtu", "-b", "9600", "-P", "none", "-s", "1", "-0", "-1", "-o", "5", "-a", &unit, "-t", kind, "-r", &address]);
+    if values.is_empty() {
+        command.args(["-c", &count]);
+    }
+    let Ok(output) = command.arg(pty).args(values).output() else {
+        println!("SKIPPED: mbpoll is not installed (Debian package mbpoll), so it asked nothing");
+        return None;
+    };
+    Some(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
 }
 
-/// What the lamps show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lamps {
-    pub sounder: bool,
-    pub beacon: bool,
-    pub fault: bool,
+/// A Python that has pymodbus, or `None`, said loudly.
+pub fn python_with_pymodbus() -> Option<PathBuf> {
+    let python = std::env::var_os("DAVY_PYMODBUS").map(PathBuf::from).filter(|path| path.exists());
+    if python.is_none() {
+        println!("SKIPPED: no Python with pymodbus ($DAVY_PYMODBUS; tests/run makes one), so it asked nothing");
+    }
+    python
 }
 
-impl Board {
-    /// Boots the release image, whose path is in `DAVY_NODE_IMAGE`. Missing is a failure, not a skip.
-    pub fn boot() -> Board {
-        Board::boot_image(&image("DAVY_NODE_IMAGE"), "socket")
-    }
-
-    /// Boots the image with the test hook, whose path is in `DAVY_NODE_IMAGE_HOOK`.
-    pub fn boot_with_hook() -> Board {
-        Board::boot_image(&image("DAVY_NODE_IMAGE_HOOK"), "socket")
-    }
-
-    /// Boots the release image with its field bus on a pseudo-terminal, whose path is given too.
-    pub fn boot_on_pty() -> (Board, String) {
-        let mut board = Board::boot_image(&image("DAVY_NODE_IMAGE"), "pty");
-        let devices = board.command(r#"{"execute":"query-chardev"}"#);
-        let pty = devices.split("pty:").nth(1).and_then(|rest| rest.split('"').next()).expect("a pty among the chardevs");
-        (board, pty.to_owned())
-    }
-
-    fn boot_image(image: &Path, bus: &str) -> Board {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("davy-node-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder for the sockets");
-        let socket = |name: &str| format!("socket,id={name},path={},server=on,wait=off", folder.join(name).display());
-        let bus = if bus == "pty" { "pty,id=bus".to_owned() } else { socket("bus") };
-        let qemu = Command::new("qemu-system-arm")
-            .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none", "-no-user-config", "-kernel"])
-            .arg(image)
-            .args(["-chardev", &bus, "-serial", "chardev:bus"])
-            .args(["-chardev", &socket("gas"), "-serial", "chardev:gas"])
-            .args(["-chardev", &socket("hook"), "-serial", "chardev:hook"])
-            .args(["-qmp", &format!("unix:{},server=on,wait=off", folder.join("qmp").display())])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("qemu-system-arm starts (Debian package qemu-system-arm)");
-        let monitor = connect(&folder.join("qmp"));
-        monitor.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        let mut board = Board { qemu, folder, monitor: BufReader::new(monitor) };
-        board.line();
-        board.command(r#"{"execute":"qmp_capabilities"}"#);
-        board
-    }
-
-    /// A connection to one of the board's serial lines: `bus`, `gas` or `hook`.
-    pub fn serial(&self, name: &str) -> UnixStream {
-        connect(&self.folder.join(name))
-    }
-
-    /// What the lamps show now.
-    pub fn lamps(&mut self) -> Lamps {
-        let (leds, fault) = (self.word(0x4002_8000), self.word(0x4002_F004));
-        Lamps { sounder: leds & 1 != 0, beacon: leds & 2 != 0, fault: fault & 1 != 0 }
-    }
-
-    /// Waits until the lamps show this.
-    pub fn wait_for_lamps(&mut self, lamps: Lamps, within: Duration) -> Duration {
-        let begun = Instant::now();
-        loop {
-            let shown = self.lamps();
-            if shown == lamps {
-                return begun.elapsed();
-            }
-            assert!(begun.elapsed() < within, "lamps {shown:?} where {lamps:?} was waited for");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Bytes of RAM between the statics and the deepest the stack has been: QEMU's RAM begins as zeros.
-    pub fn stack_used(&mut self, statics_end: u32, stack_start: u32) -> u32 {
-        let mut at = statics_end.next_multiple_of(4);
-        while at < stack_start && self.word(at) == 0 {
-            at += 4;
-        }
-        stack_start - at
-    }
-
-    /// The reset button.
-    pub fn reset(&mut self) {
-        self.command(r#"{"execute":"system_reset"}"#);
-    }
-
-    fn word(&mut self, address: u32) -> u32 {
-        let reply =
-            self.command(&format!(r#"{{"execute":"human-monitor-command","arguments":{{"command-line":"xp /1wx {address:#x}"}}}}"#));
-        let hex = reply.rsplit("0x").next().and_then(|rest| rest.get(..8)).expect("a word of memory");
-        u32::from_str_radix(hex, 16).expect("a word in hexadecimal")
-    }
-
-    fn command(&mut self, command: &str) -> String {
-        writeln!(self.monitor.get_mut(), "{command}").expect("QMP takes a command");
-        loop {
-            let line = self.line();
-            if line.starts_with("{\"return\"") || line.starts_with("{\"error\"") {
-                return line;
-            }
-        }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.monitor.read_line(&mut line).expect("QMP answers");
-        line
-    }
-}
-
-impl Drop for Board {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// The image that an environment variable names.
-pub fn image(variable: &str) -> PathBuf {
-    let path = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: run firmware/build --test"));
-    PathBuf::from(path)
-}
-
-fn connect(path: &Path) -> UnixStream {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        match UnixStream::connect(path) {
-            Ok(stream) => return stream,
-            Err(error) => assert!(Instant::now() < deadline, "{}: {error}", path.display()),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Small numbers that look random and can be replayed.
-pub struct Chance(u64);
-
-impl Chance {
-    pub fn new(seed: u64) -> Chance {
-        Chance(seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn draw(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// Changes each byte with this chance, in thousandths.
-    pub fn garble(&mut self, bytes: &mut [u8], thousandths: u64) {
-        for byte in bytes {
-            if self.draw() % 1000 < thousandths {
-                *byte ^= (self.draw() % 255) as u8 + 1;
-            }
-        }
-    }
+/// What pymodbus said of each question; their form is that of `pymodbus_asks.py`.
+pub fn pymodbus(python: &Path, pty: &str, unit: u8, questions: &[String]) -> Vec<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/pymodbus_asks.py");
+    let output = Command::new(python).arg(script).args([pty, &unit.to_string()]).args(questions).output().expect("python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
 }

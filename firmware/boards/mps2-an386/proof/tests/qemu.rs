@@ -3,17 +3,20 @@
 #![allow(clippy::disallowed_methods, reason = "a test program keeps deadlines")]
 
 use std::io::Write;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use firmware::conversion::Signal;
-use firmware::shipped::{FOUR_GAS_CHANNELS, settings_hash};
+use firmware::shipped::FOUR_GAS_CHANNELS;
 use firmware::{Node, NodeSettings};
 use measurement::{ChannelId, Fault, MonotonicMs, Outcome};
-use proof::bus::{Bus, Refusal};
-use proof::module::Module;
-use proof::{Board, Lamps, image};
-use register_map::{CHANNEL_WORDS, ChannelBlock, IDENTITY_WORDS, Identity, ResetCause, channel_address};
+use qemu::bus::{Bus, Refusal};
+use qemu::desk::{Change, desk, events, long_words, words_of};
+use qemu::module::Module;
+use qemu::{Board, Lamps, image};
+use register_map::{
+    CHANNEL_WORDS, ChannelBlock, ChannelSettingsBlock, DESK, DESK_COMMIT, DESK_KEY, EVENTS, EventKind, HEALTH, HEALTH_WORDS, Health,
+    IDENTITY_WORDS, Identity, ResetCause, SETTINGS, channel_address, channel_settings_address,
+};
 
 const UNIT: u8 = 17;
 const AIR: [u16; 4] = [2, 0, 209, 0];
@@ -26,6 +29,10 @@ fn block(bus: &mut Bus, channel: u16) -> ChannelBlock {
 
 fn identity(bus: &mut Bus) -> Identity {
     Identity::decode(&bus.read_surely(UNIT, 0, IDENTITY_WORDS as u16)).expect("a believable identity")
+}
+
+fn health(bus: &mut Bus) -> Health {
+    Health::decode(&bus.read_surely(UNIT, HEALTH, HEALTH_WORDS as u16)).expect("a believable health block")
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -143,8 +150,9 @@ fn what_does_not_exist_is_refused_with_the_standard_s_exceptions_and_strangers_g
     assert_eq!(bus.read(UNIT, 0xFFFF, 2), Err(Refusal::Exception(2)));
     assert_eq!(bus.read(UNIT, 0, 0), Err(Refusal::Exception(3)));
     assert_eq!(bus.read(UNIT, 0, 126), Err(Refusal::Exception(3)));
-    assert_eq!(bus.ask(&[UNIT, 6, 0, 0, 0, 1]), Err(Refusal::Exception(1)), "nothing can be written");
-    assert_eq!(bus.ask(&[UNIT, 16, 0, 0, 0, 1, 2, 0, 0]), Err(Refusal::Exception(1)));
+    assert_eq!(bus.ask(&[UNIT, 6, 0, 0, 0, 1]), Err(Refusal::Exception(1)), "nothing is written but settings, with function 16");
+    assert_eq!(bus.write(UNIT, 0, &[0]), Err(Refusal::Exception(2)), "no setting stands there");
+    assert_eq!(bus.ask(&[UNIT, 16, 4, 0, 0, 1, 4, 0, 0]), Err(Refusal::Exception(3)), "another length than it says");
     bus.deadline = Duration::from_millis(300);
     assert_eq!(bus.read(UNIT + 1, 0, 1), Err(Refusal::Silence), "another unit");
     assert_eq!(bus.read(0, 0, 1), Err(Refusal::Silence), "a broadcast");
@@ -159,14 +167,7 @@ fn the_image_and_the_simulated_board_give_the_same_registers_for_the_same_air() 
     let mut bus = Bus::new(board.serial("bus"), 6);
     let seen = identity(&mut bus);
     assert_eq!((seen.reset_cause, seen.boot_count, seen.channels), (ResetCause::PowerOn, 1, 4));
-    let settings = NodeSettings {
-        serial: 0x0386_0000_0001,
-        firmware: 0x0001,
-        boot_count: 1,
-        reset_cause: ResetCause::PowerOn,
-        settings_version: 1,
-        settings_hash: settings_hash(&FOUR_GAS_CHANNELS),
-    };
+    let settings = NodeSettings { serial: 0x0386_0000_0001, firmware: 0x0001, boot_count: 1, reset_cause: ResetCause::PowerOn, unit: UNIT };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
     let simulated = simulated::SimulatedNode::new(UNIT, settings, FOUR_GAS_CHANNELS.to_vec());
@@ -185,6 +186,9 @@ fn the_image_and_the_simulated_board_give_the_same_registers_for_the_same_air() 
     let mut ours = Identity::decode(&simulated_words(0, IDENTITY_WORDS as u16)).unwrap();
     ours.uptime_s = seen.uptime_s;
     assert_eq!(ours.encode(), seen.encode());
+    for (address, count) in (0..4).map(|channel| (channel_settings_address(channel), 64)).chain([(SETTINGS, 8), (DESK, 16)]) {
+        assert_eq!(bus.read_surely(UNIT, address, count), simulated_words(address, count), "settings at {address:#06x}");
+    }
 
     // Level by level up and down again, over range, starved of oxygen, unplugged, and back.
     let script: [Option<[u16; 4]>; 9] = [
@@ -250,6 +254,125 @@ fn a_hung_duty_is_reset_by_the_watchdog_and_the_cause_stands_in_the_registers() 
 }
 
 #[test]
+fn settings_are_changed_behind_the_key_all_at_once_and_outlive_a_reset() {
+    let mut board = Board::boot();
+    let module = Module::plug(board.serial("gas"), AIR, 13);
+    let mut bus = Bus::new(board.serial("bus"), 13);
+    wait_until("clean air", || block(&mut bus, 3).outcome == value(0.0));
+    let shipped = identity(&mut bus);
+    assert_eq!(shipped.settings_version, 0, "nobody has set anything");
+
+    // Without the key, and with a wrong one, nothing is taken.
+    let refused = Err(Refusal::Exception(4));
+    assert_eq!(bus.write(UNIT, channel_settings_address(3) + 7, &words_of(8.0)), refused);
+    assert_eq!(desk(&mut bus, UNIT).refusal, register_map::Refusal::Shut);
+    assert_eq!(bus.write(UNIT, DESK_KEY, &[0, 0]), refused);
+    assert_eq!((desk(&mut bus, UNIT).refusal, desk(&mut bus, UNIT).open_s), (register_map::Refusal::Key, 0));
+    assert_eq!(bus.write(UNIT, channel_settings_address(3) + 7, &words_of(8.0)), refused);
+
+    // With it a change is staged, and a commit that does not fit what is there changes nothing.
+    let mut change = Change::begin(&mut bus, UNIT);
+    change.content[3][7..9].copy_from_slice(&words_of(8.0));
+    change.content[3][9..11].copy_from_slice(&words_of(7.0));
+    change.stage(&mut bus, UNIT).unwrap();
+    let [high, low] = long_words(change.crc());
+    assert_eq!(bus.write(UNIT, DESK_COMMIT, &[change.version + 1, high, low]), refused);
+    assert_eq!(desk(&mut bus, UNIT).refusal, register_map::Refusal::Version);
+    assert_eq!(bus.write(UNIT, DESK_COMMIT, &[change.version, high, low ^ 1]), refused);
+    assert_eq!(desk(&mut bus, UNIT).refusal, register_map::Refusal::Content);
+    let unchanged = identity(&mut bus);
+    assert_eq!((unchanged.settings_version, unchanged.settings_hash), (0, shipped.settings_hash));
+
+    change.commit(&mut bus, UNIT).unwrap();
+    let changed = identity(&mut bus);
+    assert_eq!((changed.settings_version, changed.settings_hash), (1, change.crc()));
+    assert_ne!(changed.settings_hash, shipped.settings_hash);
+    module.set(|air| air.gases[3] = 8);
+    board.wait_for_lamps(Lamps { sounder: true, beacon: false, fault: false }, SOON);
+
+    // A limit within clean air's noise is refused by name, and the one before it stays in force.
+    let mut silencing = Change::begin(&mut bus, UNIT);
+    silencing.content[0][7..9].copy_from_slice(&words_of(5.0));
+    silencing.content[0][9..11].copy_from_slice(&words_of(4.0));
+    assert_eq!(silencing.commit(&mut bus, UNIT), refused);
+    let why = desk(&mut bus, UNIT);
+    assert_eq!((why.refusal, why.refused_channel, why.version), (register_map::Refusal::Noise, Some(0), 1));
+
+    board.reset();
+    wait_until("the reset", || identity(&mut bus).boot_count == 2);
+    let kept = identity(&mut bus);
+    assert_eq!((kept.settings_version, kept.settings_hash), (1, change.crc()), "they outlive a reset");
+    let words = bus.read_surely(UNIT, channel_settings_address(3), 64);
+    let limit = ChannelSettingsBlock::decode(3, &words).unwrap().low.unwrap();
+    assert_eq!((limit.setpoint.get(), limit.release.get()), (8.0, 7.0));
+    assert!(health(&mut bus).troubles.settings_not_kept, "this board has no flash, and says so");
+    let told = events(&mut bus, UNIT);
+    let of = |kind| told.iter().filter(|event| event.kind == kind).count();
+    assert_eq!((of(EventKind::KeyRefused), of(EventKind::SettingsChanged)), (1, 1), "{told:?}");
+}
+
+#[test]
+fn the_thermometer_compensates_the_zero_as_the_air_warms() {
+    let mut board = Board::boot();
+    Module::plug(board.serial("gas"), [15, 0, 209, 0], 14);
+    let mut bus = Bus::new(board.serial("bus"), 14);
+    wait_until("a first value", || block(&mut bus, 0).outcome == value(15.0));
+    board.set_celsius(30.0);
+    let sequence = block(&mut bus, 0).sequence;
+    wait_until("some samples in warm air", || block(&mut bus, 0).sequence.wrapping_sub(sequence) >= 3);
+    assert_eq!(block(&mut bus, 0).outcome, value(15.0), "a zero that does not drift is left alone");
+
+    // The calibration says that CO's zero rises by 0.5 ppm a kelvin from 20 °C.
+    let mut change = Change::begin(&mut bus, UNIT);
+    change.content[0][28..30].copy_from_slice(&words_of(0.5));
+    change.content[0][30..32].copy_from_slice(&long_words(20_261_124));
+    for at in [32, 40, 48] {
+        change.content[0][at] = u16::from_be_bytes(*b"x1");
+    }
+    change.commit(&mut bus, UNIT).unwrap();
+    for (celsius, expected) in [(30.0, 10.0), (40.0, 5.0), (21.0, 14.5), (20.0, 15.0), (-5.0, 27.5)] {
+        board.set_celsius(celsius);
+        wait_until(&format!("{expected} ppm at {celsius} °C"), || block(&mut bus, 0).outcome == value(expected));
+    }
+}
+
+#[test]
+fn the_event_log_outlives_the_watchdog_and_says_what_was_before() {
+    let mut board = Board::boot_with_hook();
+    let module = Module::plug(board.serial("gas"), AIR, 15);
+    let mut bus = Bus::new(board.serial("bus"), 15);
+    wait_until("clean air", || block(&mut bus, 3).outcome == value(0.0));
+    module.set(|air| air.gases[3] = 12);
+    board.wait_for_lamps(Lamps { sounder: true, beacon: false, fault: false }, SOON);
+    board.serial("hook").write_all(b"s").unwrap();
+    wait_until("the reset", || identity(&mut bus).boot_count == 2);
+    let told: Vec<_> = events(&mut bus, UNIT).iter().map(|event| (event.boot, event.kind, event.channel, event.detail)).collect();
+    let place = |wanted| told.iter().position(|event| *event == wanted).unwrap_or_else(|| panic!("no {wanted:?} in {told:?}"));
+    let started = place((1, EventKind::Started, None, ResetCause::PowerOn as u32));
+    let raised = place((1, EventKind::LowRaised, Some(3), 12f32.to_bits()));
+    let bitten = place((2, EventKind::Started, None, ResetCause::Watchdog as u32));
+    assert!(started < raised && raised < bitten, "{told:?}");
+    assert!(!health(&mut bus).troubles.events_lost);
+}
+
+#[test]
+fn a_beacon_that_stays_dark_is_told_and_seen_to_work_again() {
+    let mut board = Board::boot_with_hook();
+    let module = Module::plug(board.serial("gas"), AIR, 16);
+    let mut bus = Bus::new(board.serial("bus"), 16);
+    let mut hook = board.serial("hook");
+    wait_until("clean air", || block(&mut bus, 3).outcome == value(0.0));
+    hook.write_all(b"b").unwrap();
+    module.set(|air| air.gases[3] = 30);
+    board.wait_for_lamps(Lamps { sounder: true, beacon: true, fault: false }, SOON);
+    wait_until("the failure", || health(&mut bus).troubles.beacon_failed);
+    hook.write_all(b"l").unwrap();
+    wait_until("the beacon at work", || !health(&mut bus).troubles.beacon_failed);
+    let told: Vec<_> = events(&mut bus, UNIT).iter().map(|event| event.kind).collect();
+    assert!(told.contains(&EventKind::BeaconFailed) && told.contains(&EventKind::BeaconWorks), "{told:?}");
+}
+
+#[test]
 fn the_reset_button_is_told_from_power_on() {
     let mut board = Board::boot();
     let mut bus = Bus::new(board.serial("bus"), 8);
@@ -270,49 +393,104 @@ fn the_release_image_is_fed_while_all_is_well() {
 
 #[test]
 fn the_stack_stays_within_its_budget() {
-    let [statics_end, stack_start, budget] = ["DAVY_STATICS_END", "DAVY_STACK_START", "DAVY_STACK_BUDGET"].map(|name| {
-        let text = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run firmware/build --test"));
-        text.strip_prefix("0x").map_or_else(|| text.parse().unwrap(), |hex| u32::from_str_radix(hex, 16).unwrap())
-    });
+    let budget = std::env::var("DAVY_STACK_BUDGET").unwrap_or_else(|_| panic!("DAVY_STACK_BUDGET is not set: run firmware/build --test"));
+    let budget: u16 = budget.parse().unwrap();
     let mut board = Board::boot();
     let module = Module::plug(board.serial("gas"), AIR, 10);
     let mut bus = Bus::new(board.serial("bus"), 10);
     wait_until("a first value", || block(&mut bus, 0).outcome == value(2.0));
     module.set(|air| (air.gases, air.garbled) = ([50, 15, 170, 40], 100));
+    board.set_celsius(35.0);
     for _ in 0..50 {
         let _ = bus.read(UNIT, channel_address(0), 64);
         let _ = bus.read(UNIT, 0, 18);
         let _ = bus.read(UNIT, 0, 126);
+        let _ = bus.read(UNIT, EVENTS, 125);
     }
-    let used = board.stack_used(statics_end, stack_start);
-    println!("stack: {used} bytes at the deepest, budget {budget}");
-    assert!(used <= budget, "the stack took {used} bytes, its budget is {budget}");
+    // The deepest known way: a change of settings that is judged, kept and noted.
+    let mut change = Change::begin(&mut bus, UNIT);
+    change.content[3][9..11].copy_from_slice(&words_of(8.0));
+    change.commit(&mut bus, UNIT).unwrap();
+    let before = bus.read_surely(UNIT, HEALTH, HEALTH_WORDS as u16);
+    wait_until("what the board knows by now", || bus.read_surely(UNIT, HEALTH, HEALTH_WORDS as u16) != before);
+    let told = health(&mut bus);
+    let (Some(size), Some(free)) = (told.board.stack_size, told.board.stack_free) else { panic!("the board knows its stack: {told:?}") };
+    println!("stack: {} bytes at the deepest, budget {budget}", size - free);
+    assert_eq!(size, budget, "the linker gives what the budget says");
+    assert!(free >= 512, "of {size} bytes of stack only {free} were never used");
+    println!("longest round: {} ms of {} ms to the watchdog", told.board.longest_round_ms.unwrap(), told.board.watchdog_ms.unwrap());
+}
+
+/// What masters that are not ours must be told: the values of a node in this air.
+fn check_foreign(mut words: impl FnMut(&str, u16, usize) -> Vec<u16>) {
+    for function in ["holding", "input"] {
+        let read = Identity::decode(&words(function, 0, IDENTITY_WORDS)).expect("a believable identity");
+        assert_eq!((read.serial, read.reset_cause, read.channels), (0x0386_0000_0001, ResetCause::PowerOn, 4));
+        for (channel, expected) in (0..).zip([2.0, 0.0, 20.9, 0.0]) {
+            let block = words(function, channel_address(channel), CHANNEL_WORDS);
+            assert_eq!(ChannelBlock::decode(channel, &block).expect("a believable block").outcome, value(expected), "channel {channel}");
+        }
+    }
+}
+
+/// A board on a pseudo-terminal whose gas module has been believed.
+fn board_for_foreigners(seed: u64) -> (Board, String) {
+    let (mut board, pty) = Board::boot_on_pty();
+    Module::plug(board.serial("gas"), AIR, seed);
+    board.wait_for_lamps(Lamps { sounder: false, beacon: false, fault: true }, SOON);
+    board.wait_for_lamps(Lamps { sounder: false, beacon: false, fault: false }, SOON);
+    (board, pty)
 }
 
 #[test]
 fn mbpoll_reads_the_same_registers_and_gets_the_same_refusals() {
-    if Command::new("mbpoll").arg("-V").output().is_err() {
-        println!("SKIPPED: mbpoll is not installed");
+    let (_board, pty) = board_for_foreigners(11);
+    let ask = |kind: &str, address: u16, count: usize, values: &[&str]| proof::mbpoll(&pty, UNIT, kind, address, count, values);
+    if ask("4", 0, 1, &[]).is_none() {
         return;
     }
-    let (board, pty) = Board::boot_on_pty();
-    let mbpoll = |address: &str, count: &str| {
-        let output = Command::new("mbpoll")
-            .args(["-m", "rtu", "-a", &UNIT.to_string(), "-b", "9600", "-P", "none", "-s", "1", "-t", "4:hex", "-0", "-1", "-o", "5"])
-            .args(["-r", address, "-c", count, &pty])
-            .output()
-            .unwrap();
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-    };
-    let said = mbpoll("0", "18");
-    let words: Vec<u16> = said
-        .lines()
-        .filter_map(|line| line.strip_prefix('[')?.split("0x").nth(1).and_then(|hex| u16::from_str_radix(hex.trim(), 16).ok()))
-        .collect();
-    let read = Identity::decode(&words).unwrap_or_else(|error| panic!("{error}: {said}"));
-    assert_eq!((read.serial, read.reset_cause), (0x0386_0000_0001, ResetCause::PowerOn));
-    assert!(mbpoll("100", "1").contains("Illegal data address"));
-    drop(board);
+    check_foreign(|function, address, count| {
+        let said = ask(if function == "input" { "3:hex" } else { "4:hex" }, address, count, &[]).unwrap();
+        let words = |line: &str| line.strip_prefix('[')?.split("0x").nth(1).and_then(|hex| u16::from_str_radix(hex.trim(), 16).ok());
+        let words: Vec<u16> = said.lines().filter_map(words).collect();
+        assert_eq!(words.len(), count, "{said}");
+        words
+    });
+    for (kind, address, value, refusal) in [
+        ("4", 100, &[][..], "Illegal data address"),
+        ("3", channel_address(4), &[], "Illegal data address"),
+        ("0", 0, &[], "Illegal function"),
+        ("1", 0, &[], "Illegal function"),
+        ("4", 0, &["1"], "Illegal function"),
+    ] {
+        let said = ask(kind, address, 1, value).unwrap();
+        assert!(said.contains(refusal), "{refusal} expected of {kind} at {address}: {said}");
+    }
+}
+
+#[test]
+fn pymodbus_reads_the_same_registers_and_gets_the_same_refusals() {
+    let Some(python) = proof::python_with_pymodbus() else { return };
+    let (_board, pty) = board_for_foreigners(12);
+    let ask = |questions: &[String]| proof::pymodbus(&python, &pty, UNIT, questions);
+    check_foreign(|function, address, count| {
+        let said = ask(&[format!("{function}:{address}:{count}")]).remove(0);
+        let words = said.strip_prefix("words ").unwrap_or_else(|| panic!("{said}"));
+        words.split(' ').map(|word| word.parse().unwrap()).collect()
+    });
+    let refused = [
+        ("holding:100:1".to_owned(), 2),
+        (format!("input:{}:{}", channel_address(3), CHANNEL_WORDS + 1), 2),
+        ("coils:0:8".to_owned(), 1),
+        ("discrete:0:8".to_owned(), 1),
+        ("write:0:1".to_owned(), 1),
+        ("write-many:0:1".to_owned(), 2),
+        (format!("write-many:{DESK_KEY}:0,0"), 4),
+    ];
+    let said = ask(&refused.clone().map(|(question, _)| question));
+    for ((question, code), said) in refused.iter().zip(said) {
+        assert_eq!(said, format!("exception {code}"), "{question}");
+    }
 }
 
 #[test]
@@ -324,7 +502,6 @@ fn the_release_image_has_no_hook_in_it() {
 /// What the node would say without a board: the tests above compare with the simulated board, this one pins a few bytes.
 #[test]
 fn the_first_words_are_those_of_every_davy_node() {
-    let settings =
-        NodeSettings { serial: 1, firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, settings_version: 0, settings_hash: 0 };
+    let settings = NodeSettings { serial: 1, firmware: 1, boot_count: 1, reset_cause: ResetCause::PowerOn, unit: UNIT };
     assert_eq!(Node::new(settings, &[]).register(0, MonotonicMs(0)), Some(0xDA57));
 }

@@ -48,6 +48,17 @@ impl Bus {
         Ok(data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
     }
 
+    /// Writes registers with function 16.
+    pub fn write(&mut self, unit: u8, address: u16, words: &[u16]) -> Result<(), Refusal> {
+        let mut request = vec![unit, 16];
+        request.extend(address.to_be_bytes());
+        request.extend((words.len() as u16).to_be_bytes());
+        request.push(words.len() as u8 * 2);
+        request.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        let body = self.ask(&request)?;
+        if body == request[..6] { Ok(()) } else { Err(Refusal::Garbled) }
+    }
+
     /// Reads until somebody answers: a board may still be starting, a host may be busy.
     pub fn read_surely(&mut self, unit: u8, address: u16, count: u16) -> Vec<u16> {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -97,6 +108,7 @@ impl Bus {
 fn expected_length(answer: &[u8]) -> Option<usize> {
     match answer {
         [_, function, ..] if function & 0x80 != 0 => Some(5),
+        [_, 16, ..] => Some(8),
         [_, _, bytes, ..] => Some(usize::from(*bytes) + 5),
         _ => None,
     }
