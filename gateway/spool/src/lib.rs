@@ -24,7 +24,7 @@ pub use disk::{DirDisk, Disk, DiskFile};
 pub use open::{OpenError, Opened, Report};
 pub use queue::{AppendError, Batch, Failed, Record, Spool};
 pub use ranges::RangeSet;
-pub use record::{Class, MAX_PAYLOAD};
+pub use record::{Class, MAX_PAYLOAD, bytes_of_record};
 pub use room::{Caretaker, Loss, LossCause, Room};
 pub use segment::Level;
 

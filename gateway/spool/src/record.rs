@@ -18,6 +18,11 @@ pub const HEADER_BYTES: usize = 16;
 /// The longest payload.
 pub const MAX_PAYLOAD: usize = u16::MAX as usize;
 
+/// What a record with a payload of so many bytes takes of the log.
+pub const fn bytes_of_record(payload: usize) -> u64 {
+    (HEADER_BYTES + payload) as u64
+}
+
 /// How a record is treated when space runs out. The spool knows nothing else of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {

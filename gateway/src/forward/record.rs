@@ -18,6 +18,8 @@ const PART: u8 = 2;
 const GAP: u8 = 3;
 const HAPPENING: u8 = 4;
 const READING_BYTES: usize = 26;
+/// A reading with its value.
+pub const READING_BYTES_MOST: usize = READING_BYTES + 4;
 
 /// What stands over many records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,7 @@ impl Kept {
 
     /// The record's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(READING_BYTES + 4);
+        let mut bytes = Vec::with_capacity(READING_BYTES_MOST);
         self.encode(&mut bytes);
         bytes
     }
