@@ -90,6 +90,8 @@ pub enum Content {
 pub struct PostStatus {
     /// True while the broker connection stands.
     pub connected: bool,
+    /// How many broker connections were begun since the start.
+    pub connections: u64,
     /// Why it does not, in one sentence, when it does not.
     pub trouble: Option<String>,
     /// Names this spool's sequences.
@@ -249,7 +251,7 @@ fn pack(entries: &[NewEntry], sack: &mut Sack) {
 pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
 
 /// This machine's mark, from its machine id: a spool carried to another machine begins a new epoch.
-fn holder() -> u64 {
+pub fn holder() -> u64 {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     telemetry::topic::fnv1a_64(id.trim().as_bytes())
 }

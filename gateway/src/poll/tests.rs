@@ -64,8 +64,11 @@ async fn slaves(mut stream: impl Stream, answering: Answering, exchange: Duratio
     while stream.read_exact(&mut question).await.is_ok() {
         let Some(word) = (answering.lock().unwrap())(question[0]) else { continue };
         tokio::time::sleep(exchange).await;
-        let [high, low] = word.to_be_bytes();
-        let mut frame = vec![question[0], 3, 2, high, low];
+        // The link may ask for a register more, to tell a late answer by its length.
+        let count = question[5];
+        let mut frame = vec![question[0], 3, 2 * count];
+        frame.extend(word.to_be_bytes());
+        frame.resize(3 + 2 * usize::from(count), 0);
         frame.extend(crc16(&frame).to_le_bytes());
         if stream.write_all(&frame).await.is_err() {
             return;

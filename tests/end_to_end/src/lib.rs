@@ -4,7 +4,9 @@
 
 pub mod broker;
 pub mod browser;
+pub mod disk;
 pub mod garbling;
+pub mod papers;
 pub mod programs;
 pub mod proxy;
 pub mod room;
