@@ -63,7 +63,9 @@ async fn check_plan_and_profile_speak_to_people_and_machines() {
     assert_eq!(gateway(&["--json", "check", &site]).await.json()["devices"], 1);
     assert!(gateway(&["plan", &site, "--explain"]).await.out.contains("device"));
     let plan = gateway(&["plan", &site, "--json"]).await.json();
-    assert_eq!((plan[0]["bus"].as_str(), plan[0]["devices"][0]["device"].as_str()), (Some("one"), Some("one")));
+    let bus = &plan["buses"][0];
+    assert_eq!((bus["bus"].as_str(), bus["parts"][0]["device"].as_str()), (Some("one"), Some("one")), "{plan}");
+    assert!(plan["spool_hours"].as_f64().unwrap() > 0.0, "{plan}");
     assert!(gateway(&["profile", "ls"]).await.out.lines().any(|name| name == "honeywell-xnx"));
     let tested = gateway(&["profile", "test", "honeywell-xnx", "--json"]).await.json();
     assert!(tested["vectors"].as_u64().unwrap() > 0 && tested["failures"].as_array().unwrap().is_empty(), "{tested}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gateway::poll::plan::Plan;
+use gateway::poll::plan::{Plan, spool_hours};
 use gateway::site::Site;
 use serde_json::json;
 
@@ -13,7 +13,8 @@ pub fn plan(path: &Path, explain: bool, as_json: bool) -> anyhow::Result<()> {
     let site = Site::load(path)?;
     let plans = site.buses.iter().map(Plan::of);
     if as_json {
-        return tell(&plans.map(|plan| document(&plan)).collect::<Vec<_>>().into());
+        let buses = plans.map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        return tell(&json!({ "spool_hours": spool_hours(&site), "buses": buses }));
     }
     for plan in plans {
         if explain {
@@ -23,20 +24,8 @@ pub fn plan(path: &Path, explain: bool, as_json: bool) -> anyhow::Result<()> {
             say(format_args!("{}\t{now:.1} % of the wire, {dead:.1} % with five more devices that are dead", plan.bus))?;
         }
     }
-    Ok(())
-}
-
-fn document(plan: &Plan) -> serde_json::Value {
-    let devices = plan.parts.iter().map(|part| {
-        json!({
-            "device": part.device, "requests": part.requests, "registers": part.registers,
-            "wire_ms": part.poll_us as f64 / 1e3, "period_ms": part.period_ms,
-            "share": part.poll_us as f64 / (part.period_ms.max(1) * 1_000) as f64,
-        })
-    });
-    json!({
-        "bus": plan.bus, "road": plan.road, "is_timed": plan.is_timed, "cycle_ms": plan.cycle_us() as f64 / 1e3,
-        "share": plan.share(0), "share_with_dead": { "1": plan.share(1), "2": plan.share(2), "5": plan.share(5) },
-        "devices": devices.collect::<Vec<_>>(),
-    })
+    if site.buses.iter().all(|bus| bus.devices.is_empty()) {
+        return Ok(());
+    }
+    say(format_args!("the spool holds {:.0} h of all readings when nobody takes them", spool_hours(&site)))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use gateway::clock::Clock;
-use gateway::reload::follow::{fingerprint, follow};
+use gateway::reload::follow::{Followed, follow};
 use gateway::site::Site;
 use gateway::status::board::Board;
 use gateway::status::{DEFAULT_LISTEN, snapshot::GRACE_MS};
@@ -24,14 +24,13 @@ pub async fn run(path: &Path, state: PathBuf) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    // From before the file is read: what changes meanwhile is noticed.
-    let known = fingerprint(path);
-    let site = as_service(Site::load(path)?);
+    let file = Followed::new(path, as_service);
+    let site = file.load()?;
     let clock = Clock::system(site.clock_vouched);
     let (gateway, shutdown) = (site.gateway.clone(), CancellationToken::new());
     let running = gateway::run(site, state, clock.clone(), shutdown.clone()).await?;
     let board = running.board();
-    tokio::spawn(follow(path.to_owned(), known, as_service, running.loader(), board.clone(), clock.clone(), hangup, shutdown.clone()));
+    tokio::spawn(follow(file, running.loader(), board.clone(), clock.clone(), hangup, shutdown.clone()));
     tokio::spawn(feed_watchdog(board, clock, shutdown.clone()));
     notify(&[NotifyState::Ready, NotifyState::Status("polling")]);
     info!(%gateway, version = env!("CARGO_PKG_VERSION"), "running");

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::crew::Loader;
 use crate::clock::{Clock, Promise};
-use crate::site::Site;
+use crate::site::{Site, SiteError};
 use crate::status::board::Board;
 
 /// The file is looked at this often.
@@ -20,34 +20,44 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MOST_FILES: usize = 256;
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Follows the site file, and the profiles beside it, until the shutdown. `known` is the fingerprint from before the
-/// site at work was loaded; `ready` makes of a loaded site what the program runs.
-pub async fn follow(
+/// A site file that is to be followed.
+pub struct Followed {
     path: PathBuf,
     known: Option<u64>,
     ready: fn(Site) -> Site,
-    loader: Loader,
-    board: Board,
-    clock: Clock,
-    mut hangup: Signal,
-    shutdown: CancellationToken,
-) {
+}
+
+impl Followed {
+    /// To be made before the site at work is loaded, so that a change meanwhile is noticed. `ready` makes of a loaded
+    /// site what the program runs.
+    pub fn new(path: &Path, ready: fn(Site) -> Site) -> Followed {
+        Followed { path: path.to_owned(), known: fingerprint(path), ready }
+    }
+
+    /// Loads it.
+    pub fn load(&self) -> Result<Site, SiteError> {
+        Site::load(&self.path).map(self.ready)
+    }
+}
+
+/// Follows the site file, and the profiles beside it, until the shutdown.
+pub async fn follow(file: Followed, loader: Loader, board: Board, clock: Clock, mut hangup: Signal, shutdown: CancellationToken) {
     let promise = Promise::default();
     board.task("site file", promise.clone());
-    let mut rested = Rested::new(known);
+    let mut rested = Rested::new(file.known);
     loop {
         promise.until(MonotonicMs(clock.mono().0 + 60_000));
         let wanted = tokio::select! {
             () = shutdown.cancelled() => return promise.release(),
             Some(()) = hangup.recv() => {
-                rested = Rested::new(fingerprint(&path));
+                rested = Rested::new(fingerprint(&file.path));
                 true
             }
-            () = tokio::time::sleep(LOOK_EVERY) => rested.look(fingerprint(&path)),
+            () = tokio::time::sleep(LOOK_EVERY) => rested.look(fingerprint(&file.path)),
         };
         if wanted {
-            match Site::load(&path) {
-                Ok(site) => drop(loader.load(ready(site)).await),
+            match file.load() {
+                Ok(site) => drop(loader.load(site).await),
                 Err(error) => loader.refuse(error.to_string()).await,
             }
         }

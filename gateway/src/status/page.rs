@@ -65,6 +65,9 @@ fn notes(html: &mut String, seen: &Snapshot) {
     if let Some(why) = &seen.post.degraded_because {
         note(seen.spool_mark(), "存储", "storage", why);
     }
+    if let Some(why) = &seen.post.certificates {
+        note(Mark::Attention, "证书", "certificates", why);
+    }
     if let Some(why) = &seen.post.trouble {
         note(seen.broker_mark(), "上传", "delivery", why);
     }

@@ -108,6 +108,7 @@ impl Snapshot {
         match (self.post.connected, &self.post.trouble) {
             (false, _) => Mark::Fault,
             (true, Some(_)) => Mark::Attention,
+            (true, None) if self.post.certificates.is_some() => Mark::Attention,
             (true, None) => Mark::Well,
         }
     }
