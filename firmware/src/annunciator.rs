@@ -70,6 +70,13 @@ impl Annunciator {
         self.shown
     }
 
+    /// Other settings are in force. What was exceeded stays so until a value is inside the new release: a change of settings
+    /// ends no alarm by itself.
+    pub fn reconfigure(&mut self, low: Option<Limit>, high: Option<Limit>, latching: bool) {
+        let resumed = |limit: Option<Limit>, exceeded| limit.map(|limit| LimitMonitor::resumed(limit, exceeded));
+        (self.low, self.high, self.latching) = (resumed(low, self.shown.low), resumed(high, self.shown.high), latching);
+    }
+
     /// A person resets the latch.
     pub fn reset(&mut self) {
         let exceeded = |monitor: &Option<LimitMonitor>| monitor.as_ref().is_some_and(LimitMonitor::is_exceeded);

@@ -9,8 +9,10 @@ pub enum Signal {
     Number(f32),
     /// A current loop, mA.
     Milliampere(f32),
-    /// The sensor says that it is warming up.
+    /// The sensor says that it is warming up, or is known to.
     WarmingUp,
+    /// A current loop whose transmitter is known to warm up, mA: no measurement, but a broken wire is still one.
+    WarmingUpAt(f32),
     /// The sensor did not answer.
     NoAnswer,
     /// What it answered fails its own checksum.
@@ -19,22 +21,60 @@ pub enum Signal {
     Failed,
 }
 
-/// Where a loop current is a measurement and where a fault. Makers differ, so it is data of the model.
+/// What a loop current outside the measurement says, by its maker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopState {
+    /// The transmitter reports its own failure.
+    Failed,
+    /// It warms up.
+    WarmingUp,
+    /// It is inhibited, in its menu, calibrated or under maintenance: no measurement.
+    Inhibited,
+    /// Its beam or its optics are blocked: it sees no gas.
+    Blocked,
+    /// Gas beyond the range.
+    OverRange,
+}
+
+/// Where a loop current is a measurement and where a fault. Makers differ, so it is data of the model; see `loop_models`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoopBands {
-    /// At or below this the wire is broken, mA.
+    /// Below the lowest measurement the wire is broken, unless a state says otherwise; at or below this it is in any case. mA.
     pub broken_at: f32,
     /// The lowest current that is a measurement, mA.
     pub lowest: f32,
     /// The highest current that is a measurement, mA.
     pub highest: f32,
-    /// At or above this the loop is shorted, mA.
+    /// At or above this the loop is shorted, unless a state says otherwise, mA.
     pub shorted_at: f32,
+    /// Currents by which this maker says something: from, to (both included, mA), what.
+    pub states: &'static [(f32, f32, LoopState)],
 }
 
 impl LoopBands {
     /// NAMUR NE 43: measurement 3.8 to 20.5 mA, failure at or below 3.6 and at or above 21 mA.
-    pub const NE43: LoopBands = LoopBands { broken_at: 3.6, lowest: 3.8, highest: 20.5, shorted_at: 21.0 };
+    pub const NE43: LoopBands = LoopBands { broken_at: 3.6, lowest: 3.8, highest: 20.5, shorted_at: 21.0, states: &[] };
+
+    /// The fault that this current means, if it is one. Between the bands nobody knows what the loop means; the graver
+    /// reading is the safe one.
+    pub fn fault(&self, current: f32) -> Option<Fault> {
+        if current.is_nan() {
+            return Some(Fault::NotANumber);
+        }
+        match self.state(current) {
+            Some(LoopState::Failed | LoopState::Blocked) => Some(Fault::SensorFailure),
+            Some(LoopState::WarmingUp) => Some(Fault::WarmUp),
+            Some(LoopState::Inhibited) => Some(Fault::Inhibited),
+            Some(LoopState::OverRange) => None,
+            None if current <= self.broken_at || current < self.lowest => Some(Fault::WireBreak),
+            None if current >= self.shorted_at => Some(Fault::ShortCircuit),
+            None => None,
+        }
+    }
+
+    fn state(&self, current: f32) -> Option<LoopState> {
+        self.states.iter().find(|(from, to, _)| (*from..=*to).contains(&current)).map(|(_, _, state)| *state)
+    }
 }
 
 /// Zero and span of one channel, as the last calibration left them.
@@ -67,6 +107,7 @@ pub fn convert(signal: Signal, calibration: &Calibration, bands: &LoopBands, ran
             Err(fault) => return Outcome::Bad(fault),
         },
         Signal::WarmingUp => return Outcome::Bad(Fault::WarmUp),
+        Signal::WarmingUpAt(current) => return Outcome::Bad(bands.fault(current).unwrap_or(Fault::WarmUp)),
         Signal::NoAnswer => return Outcome::Bad(Fault::NotConnected),
         Signal::Garbled => return Outcome::Bad(Fault::Corrupt),
         Signal::Failed => return Outcome::Bad(Fault::SensorFailure),
@@ -75,16 +116,11 @@ pub fn convert(signal: Signal, calibration: &Calibration, bands: &LoopBands, ran
 }
 
 fn from_loop(current: f32, bands: &LoopBands, (low, high): (f32, f32)) -> Result<f32, Fault> {
-    if current.is_nan() {
-        Err(Fault::NotANumber)
-    } else if current < bands.lowest {
-        // Between the bands nobody knows what the loop means; the graver reading is the safe one.
-        Err(Fault::WireBreak)
-    } else if current >= bands.shorted_at {
-        Err(Fault::ShortCircuit)
-    } else {
-        // Up to the short the number may lie above the range: the self-test calls it over range, which is high.
-        Ok(low + (current - 4.0) / 16.0 * (high - low))
+    match bands.fault(current) {
+        Some(fault) => Err(fault),
+        // Above the range the number lies above it too, and the self-test calls it over range, which is high. Where a maker says
+        // so by a fixed current, that one lies above 20 mA.
+        None => Ok(low + (current - 4.0) / 16.0 * (high - low)),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct ModuleSettings {
     pub ask_every_ms: u64,
     /// After this long without a believed frame its channels are faults.
     pub silent_after_ms: u64,
+    /// For so long after it had power its numbers are no measurement. Zero for a model that says so itself.
+    pub warm_up_ms: u64,
     /// How far a number may move, per gas in its own unit, and be believed without a second frame.
     pub leap: [f32; MAX_GASES],
 }
@@ -41,10 +43,12 @@ pub struct GasModule {
     reported_at: MonotonicMs,
     /// Bytes have come since the last believed frame.
     babbled: bool,
+    /// Since when it has power, when that is not long known.
+    warm_from: Option<MonotonicMs>,
 }
 
 impl GasModule {
-    /// A module that has said nothing by `now`.
+    /// A module that has said nothing by `now`, and may have had its power since then only.
     pub const fn new(settings: ModuleSettings, now: MonotonicMs) -> GasModule {
         GasModule {
             settings,
@@ -55,7 +59,13 @@ impl GasModule {
             asked_at: None,
             reported_at: now,
             babbled: false,
+            warm_from: Some(now),
         }
+    }
+
+    /// Only the node was reset: the module is as warm as it was.
+    pub const fn kept_its_power(&mut self) {
+        self.warm_from = None;
     }
 
     /// Takes a byte; gives the signals of its gases when a frame is whole and believed. Places beyond the model's gases
@@ -82,7 +92,8 @@ impl GasModule {
                 }
                 self.believed = Some(numbers);
                 self.held = None;
-                numbers.map(Signal::Number)
+                let warms_up = self.warm_from.is_some_and(|from| now.since(from) < self.settings.warm_up_ms);
+                if warms_up { [Signal::WarmingUp; MAX_GASES] } else { numbers.map(Signal::Number) }
             }
         };
         self.reported_at = now;
@@ -110,6 +121,8 @@ impl GasModule {
         self.reported_at = now;
         self.believed = None;
         self.held = None;
+        // What comes back may have been without power.
+        self.warm_from = Some(now);
         let signal = if self.babbled { Signal::Garbled } else { Signal::NoAnswer };
         self.babbled = false;
         Some(signal)

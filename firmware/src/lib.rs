@@ -9,21 +9,35 @@
 extern crate std;
 
 pub mod annunciator;
-pub mod calibration_store;
+pub mod beacon;
+pub mod cadence;
 pub mod conversion;
+pub mod desk;
 pub mod duties;
+pub mod event_log;
+pub mod event_store;
 pub mod gas_module;
+pub mod inputs;
+pub mod loop_models;
 pub mod modbus;
 pub mod node;
+pub mod ram_flash;
 #[cfg(test)]
 mod readme;
 pub mod self_test;
+pub mod settings;
+pub mod settings_store;
 pub mod shipped;
 pub mod station;
+pub mod two_copies;
 
 pub use annunciator::{Annunciator, LocalAlarm, Outputs};
 pub use conversion::{Calibration, LoopBands, Signal};
 pub use duties::{Duties, Duty};
+pub use event_log::EventLog;
 pub use gas_module::{GasModule, ModuleSettings};
+pub use inputs::{InputKind, InputSettings};
 pub use node::{ChannelSettings, Node, NodeSettings};
+pub use settings::{Forgetful, Keep};
+pub use settings_store::SettingsStore;
 pub use station::Station;

@@ -13,18 +13,30 @@ use crate::gas_module::ModuleSettings;
 use crate::node::ChannelSettings;
 use crate::self_test::SelfTestSettings;
 
-/// A ZCE04B-class module, asked once a second.
+/// A ZCE04B-class module, asked once a second. It says by zeros that it warms up.
 pub const FOUR_GAS_MODULE: ModuleSettings =
-    ModuleSettings { model: Model::FourGases, ask_every_ms: 1000, silent_after_ms: 3000, leap: [20.0, 5.0, 0.5, 5.0] };
+    ModuleSettings { model: Model::FourGases, ask_every_ms: 1000, silent_after_ms: 3000, warm_up_ms: 0, leap: [20.0, 5.0, 0.5, 5.0] };
 
 /// The four channels of that module, in its order: CO, H2S, O2, CH4.
 pub const FOUR_GAS_CHANNELS: [ChannelSettings; 4] = [
-    ChannelSettings { low: high_limit(17.0, 15.0), high: high_limit(34.0, 31.0), ..channel(1, Unit::Ppm, 1000.0) },
-    ChannelSettings { low: high_limit(7.0, 6.0), high: high_limit(14.0, 12.0), ..channel(2, Unit::Ppm, 200.0) },
-    ChannelSettings { low: low_limit(19.5, 19.8), high: low_limit(18.0, 18.3), oxygen: true, ..channel(3, Unit::PercentVol, 25.0) },
+    ChannelSettings {
+        low: high_limit(17.0, 15.0),
+        high: high_limit(34.0, 31.0),
+        normal: (f32::MIN, 10.0),
+        ..channel(1, Unit::Ppm, 1000.0)
+    },
+    ChannelSettings { low: high_limit(7.0, 6.0), high: high_limit(14.0, 12.0), normal: (f32::MIN, 3.0), ..channel(2, Unit::Ppm, 200.0) },
+    ChannelSettings {
+        low: low_limit(19.5, 19.8),
+        high: low_limit(18.0, 18.3),
+        oxygen: true,
+        normal: (20.0, 22.0),
+        ..channel(3, Unit::PercentVol, 25.0)
+    },
     ChannelSettings {
         low: high_limit(10.0, 9.0),
         high: high_limit(25.0, 22.0),
+        normal: (f32::MIN, 5.0),
         self_test: SelfTestSettings { catalytic: true, ..channel(4, Unit::PercentLel, 100.0).self_test },
         ..channel(4, Unit::PercentLel, 100.0)
     },
@@ -48,6 +60,7 @@ const fn channel(quantity: u16, unit: Unit, full_range: f32) -> ChannelSettings 
         high: None,
         latching: false,
         oxygen: false,
+        normal: (f32::MIN, f32::MAX),
     }
 }
 
@@ -63,67 +76,6 @@ const fn limit(direction: Direction, setpoint: f32, release: f32) -> Option<Limi
     match (Value::new(setpoint), Value::new(release)) {
         (Some(setpoint), Some(release)) => Some(Limit { direction, setpoint, release, on_delay_ms: 0, off_delay_ms: 0 }),
         _ => None,
-    }
-}
-
-/// CRC-32 (IEEE) over what is set on the channels, so that the limits on the device can be compared with those on file. Each
-/// number as its big-endian bits, in the order of the fields; an absent limit as one zero byte, a present one after a one.
-pub fn settings_hash(channels: &[ChannelSettings]) -> u32 {
-    let mut crc = Crc32::new();
-    for channel in channels {
-        crc.feed(&channel.quantity.to_be_bytes());
-        crc.feed(&[channel.unit.code(), u8::from(channel.latching), u8::from(channel.oxygen), u8::from(channel.self_test.catalytic)]);
-        crc.feed(&channel.self_test.stuck_after_ms.to_be_bytes());
-        let (test, calibration, bands) = (&channel.self_test, &channel.calibration, &channel.bands);
-        for number in [
-            test.range.0,
-            test.range.1,
-            test.below_tolerance,
-            test.stuck_step,
-            calibration.zero,
-            calibration.span,
-            calibration.zero_per_kelvin,
-            bands.broken_at,
-            bands.lowest,
-            bands.highest,
-            bands.shorted_at,
-        ] {
-            crc.feed(&number.to_bits().to_be_bytes());
-        }
-        for limit in [&channel.low, &channel.high] {
-            let Some(limit) = limit else {
-                crc.feed(&[0]);
-                continue;
-            };
-            crc.feed(&[1, u8::from(limit.direction == Direction::Low)]);
-            crc.feed(&limit.setpoint.get().to_bits().to_be_bytes());
-            crc.feed(&limit.release.get().to_bits().to_be_bytes());
-            crc.feed(&limit.on_delay_ms.to_be_bytes());
-            crc.feed(&limit.off_delay_ms.to_be_bytes());
-        }
-    }
-    crc.end()
-}
-
-/// CRC-32 as in Ethernet and zip, bit by bit: it runs at the start and at a calibration.
-pub(crate) struct Crc32(u32);
-
-impl Crc32 {
-    pub(crate) const fn new() -> Crc32 {
-        Crc32(u32::MAX)
-    }
-
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 ^= u32::from(*byte);
-            for _ in 0..8 {
-                self.0 = if self.0 & 1 != 0 { self.0 >> 1 ^ 0xEDB8_8320 } else { self.0 >> 1 };
-            }
-        }
-    }
-
-    pub(crate) const fn end(self) -> u32 {
-        !self.0
     }
 }
 

@@ -91,9 +91,19 @@ impl Clock {
     /// How far the wall clock is to be trusted now.
     pub fn quality(&self) -> ClockQuality {
         match &*self.source {
-            Source::System { vouched, .. } => judge(self.wall(), *vouched || Path::new(TIMESYNC_MARK).exists()),
+            Source::System { vouched, .. } => {
+                judge(self.wall(), *vouched || kernel_offset_ms().is_some() || Path::new(TIMESYNC_MARK).exists())
+            }
             Source::Runtime { .. } => ClockQuality::Synchronised,
             Source::Manual { quality, .. } => *quality.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// What the kernel still has to correct of the wall clock, ms; `None` when nobody disciplines it.
+    pub fn offset_ms(&self) -> Option<f64> {
+        match &*self.source {
+            Source::System { .. } => kernel_offset_ms(),
+            Source::Runtime { .. } | Source::Manual { .. } => (self.quality() == ClockQuality::Synchronised).then_some(0.0),
         }
     }
 
@@ -117,6 +127,32 @@ impl Clock {
     pub fn step_wall(&self, by_ms: i64) {
         if let Source::Manual { wall_ms, .. } = &*self.source {
             wall_ms.fetch_add(by_ms, Ordering::SeqCst);
+        }
+    }
+}
+
+/// What a task writes when it works: by when it will have moved again. A task that breaks its promise hangs.
+#[derive(Debug, Clone, Default)]
+pub struct Promise {
+    due: Arc<AtomicU64>,
+}
+
+impl Promise {
+    /// The task will have moved again by then (monotonic ms).
+    pub fn until(&self, due: MonotonicMs) {
+        self.due.store(due.0, Ordering::Relaxed);
+    }
+
+    /// Nothing is promised any more: the task has ended as it should.
+    pub fn release(&self) {
+        self.due.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// How long the promise has been broken, ms; 0 while it is kept.
+    pub fn overdue_ms(&self, now: MonotonicMs) -> u64 {
+        match self.due.load(Ordering::Relaxed) {
+            0 => 0,
+            due => now.0.saturating_sub(due),
         }
     }
 }
@@ -168,6 +204,18 @@ fn system_mono() -> MonotonicMs {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let ms = u64::try_from(now.tv_sec).unwrap_or(0) * 1_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
     MonotonicMs(ms)
+}
+
+/// adjtimex(2): time daemons tell the kernel what they know; the offset is in ns or µs, as a status bit says.
+fn kernel_offset_ms() -> Option<f64> {
+    const UNSYNCHRONISED: i32 = 0x0040;
+    const NANOSECONDS: i32 = 0x2000;
+    // `modes` of zero only reads.
+    let mut kernel = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut kernel).ok()?;
+    let (status, offset) = (kernel.0.status, kernel.0.offset as f64);
+    let ms = if status & NANOSECONDS != 0 { offset / 1e6 } else { offset / 1e3 };
+    (status & UNSYNCHRONISED == 0).then_some(ms)
 }
 
 #[cfg(test)]

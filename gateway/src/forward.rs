@@ -14,7 +14,7 @@ use telemetry::{Catalogue, CatalogueHash, Happening};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 use carrier::Carrier;
 use inbox::{Ask, Inbox};
 use keeper::Keeper;
@@ -135,6 +135,8 @@ pub struct Post {
     boot: u64,
     look: Arc<Notify>,
     in_force: watch::Sender<CatalogueHash>,
+    keeper_promise: Promise,
+    carrier_promise: Promise,
 }
 
 impl Post {
@@ -149,6 +151,7 @@ impl Post {
         let status = Arc::new(Mutex::new(PostStatus::default()));
         let look = Arc::new(Notify::new());
         let catalogues = config.spool.join("catalogues");
+        let (keeper_promise, carrier_promise) = (Promise::default(), Promise::default());
         let keeper = Keeper {
             directory: config.spool.join("log"),
             capacity_bytes: config.capacity_bytes,
@@ -157,9 +160,11 @@ impl Post {
             clock: clock.clone(),
             inbox: inbox.clone(),
             report,
+            promise: keeper_promise.clone(),
         };
         let thread = tokio::task::spawn_blocking(move || keeper.run());
-        let carrier = Carrier::new(config, clock.clone(), inbox.clone(), status.clone(), catalogue, catalogues.clone(), look.clone());
+        let mut carrier = Carrier::new(config, clock.clone(), inbox.clone(), status.clone(), catalogue, catalogues.clone(), look.clone());
+        carrier.promise = carrier_promise.clone();
         let boot = clock.boot();
         let stop = inbox.clone();
         tokio::spawn(async move {
@@ -168,7 +173,7 @@ impl Post {
             let _ = thread.await;
             let _ = done.send(true);
         });
-        Post { inbox, status, stopped, catalogues, boot, look, in_force }
+        Post { inbox, status, stopped, catalogues, boot, look, in_force, keeper_promise, carrier_promise }
     }
 
     /// Hands entries in, in order. Waits up to two seconds when memory is full (the disk is too slow); what
@@ -202,6 +207,11 @@ impl Post {
             self.inbox.put_within(APPEND_WAIT, parts.len(), true, fill).await;
         }
         let _ = self.in_force.send(hash);
+    }
+
+    /// The promises of its thread and its task: kept as long as they move.
+    pub fn promises(&self) -> [(&'static str, Promise); 2] {
+        [("keeper", self.keeper_promise.clone()), ("carrier", self.carrier_promise.clone())]
     }
 
     /// Has the certificates' files looked at now rather than within a minute.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use measurement::Fault;
+use measurement::{Fault, MonotonicMs};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -12,6 +12,7 @@ use crate::device::Block;
 use crate::forward::{NewEntry, Post};
 use crate::interpret::{Answer, At, Memory, interpret, unconfirmed};
 use crate::site::{Bus, Device, Workarounds};
+use crate::status::board::BusBoard;
 use dtu::Dtus;
 pub use keep::Gate;
 use keep::{Desk, PostDesk};
@@ -30,12 +31,21 @@ const MOST_AGAIN: usize = 2;
 
 /// Polls a bus until the shutdown. A bus published later that differs only in its channels' numbers changes
 /// nothing but the numbers, from the next reading on; any other begins anew.
-pub async fn run(mut bus: watch::Receiver<Bus>, gate: Gate, dtus: Dtus, post: Post, clock: Clock, shutdown: CancellationToken) {
+pub async fn run(
+    mut bus: watch::Receiver<Bus>,
+    gate: Gate,
+    dtus: Dtus,
+    post: Post,
+    board: BusBoard,
+    clock: Clock,
+    shutdown: CancellationToken,
+) {
     let name = bus.borrow().name.clone();
     let (desk, keeping) = PostDesk::open(name, post);
     while !shutdown.is_cancelled() {
         let link = Link::new(&bus.borrow(), &dtus);
-        Round::new(&mut bus, link, &gate, &desk, &clock, &shutdown).serve().await;
+        board.line(link.counters());
+        Round::new(&mut bus, link, &gate, &desk, &board, &clock, &shutdown).serve().await;
     }
     drop(desk);
     let _ = keeping.await;
@@ -58,6 +68,7 @@ struct Round<'a, D> {
     published: &'a mut watch::Receiver<Bus>,
     gate: &'a Gate,
     desk: &'a D,
+    board: &'a BusBoard,
     clock: &'a Clock,
     shutdown: &'a CancellationToken,
 }
@@ -88,6 +99,7 @@ impl<'a, D: Desk> Round<'a, D> {
         link: Link,
         gate: &'a Gate,
         desk: &'a D,
+        board: &'a BusBoard,
         clock: &'a Clock,
         shutdown: &'a CancellationToken,
     ) -> Round<'a, D> {
@@ -109,6 +121,7 @@ impl<'a, D: Desk> Round<'a, D> {
             published,
             gate,
             desk,
+            board,
             clock,
             shutdown,
         }
@@ -119,7 +132,10 @@ impl<'a, D: Desk> Round<'a, D> {
         loop {
             let now = self.clock.mono().0;
             let turn = match self.schedule.next(now) {
-                Next::Wait(until) => self.wait(until.saturating_sub(now).max(1)).await,
+                Next::Wait(until) => {
+                    self.board.rests(until, MonotonicMs(now));
+                    self.wait(until.saturating_sub(now).max(1)).await
+                }
                 Next::Assume(place) => {
                     self.schedule.done(place, now, false, false);
                     self.understand(place, &Answer::Nothing).await
@@ -174,6 +190,8 @@ impl<'a, D: Desk> Round<'a, D> {
 
     async fn ask(&mut self, place: usize) -> Result<Answer, Ended> {
         let device = &self.bus.devices[place];
+        let began = self.clock.mono();
+        self.board.asks(began);
         let (link, questions, who) = (&mut self.link, &self.questions[place], &mut self.who[place]);
         let asking = async {
             let mut asked = read(link, device.unit, questions).await;
@@ -189,6 +207,10 @@ impl<'a, D: Desk> Round<'a, D> {
             () = self.shutdown.cancelled() => return Err(Ended::Shutdown),
             asked = asking => asked,
         };
+        match &asked {
+            Ok(_) => self.board.answered(place, began, self.clock.now()),
+            Err(failure) => self.board.failed(place, failure),
+        }
         let (answer, trouble) = match asked {
             Ok(words) => (Answer::Words(words), None),
             Err(failure @ Failure::Refused(code)) => (Answer::Refused(code), Some(failure)),
@@ -277,7 +299,7 @@ async fn read(link: &mut Link, unit: u8, blocks: &[Block]) -> Result<Vec<(Block,
 
 impl Bus {
     /// Takes the channel numbers of another bus. False, and nothing is taken, when it differs in anything else.
-    fn renumber(&mut self, other: &Bus) -> bool {
+    pub(crate) fn renumber(&mut self, other: &Bus) -> bool {
         let mut renumbered = self.clone();
         let numbers = other.devices.iter().map(|device| device.channels.iter().map(|channel| channel.number));
         for (device, numbers) in renumbered.devices.iter_mut().zip(numbers) {

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measurement::{Limit, Unit};
@@ -14,10 +14,14 @@ use telemetry::{Catalogue, CatalogueChannel};
 
 use crate::device::Profile;
 use crate::forward::BrokerConfig;
+use crate::health;
 use crate::poll::link::Road;
 
 mod check;
+mod hint;
 mod raw;
+
+pub use hint::explained;
 
 /// Why a site file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +60,8 @@ pub struct Site {
     pub status: Option<SocketAddr>,
     /// How often the gateway's own health is read; 0 is never.
     pub health_every_ms: u64,
+    /// Where this host shows its temperature, if it does.
+    pub thermometer: Option<PathBuf>,
     /// Where DTUs dial in; needed when a bus has the road `dtu`.
     pub dtu: Option<DtuListener>,
     /// The buses.
@@ -183,12 +189,12 @@ impl Site {
         };
         let raw: raw::Site = toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            at((span, error.message().trim().replace('\n', ", ")))
+            at((span, hint::explained(error.message())))
         })?;
         check::site(raw, path.parent().unwrap_or(Path::new("."))).map_err(at)
     }
 
-    /// The catalogue of this site's channels.
+    /// The catalogue of this site's channels: the devices', then the gateway's own health.
     pub fn catalogue(&self) -> Catalogue {
         let channels = self.buses.iter().flat_map(|bus| &bus.devices).flat_map(|device| {
             device.channels.iter().map(|channel| CatalogueChannel {
@@ -207,6 +213,7 @@ impl Site {
                 own_health: false,
             })
         });
+        let channels = channels.chain(health::offered(self).into_iter().map(|measure| measure.channel(self.health_every_ms)));
         Catalogue { channels: channels.collect(), site: self.name.clone(), simulated: self.simulated }
     }
 }

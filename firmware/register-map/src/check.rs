@@ -15,6 +15,8 @@ pub enum BlockError {
     Quality(u8),
     /// A unit code that means nothing.
     Unit(u8),
+    /// A word of the settings that means nothing.
+    Setting { offset: u16 },
 }
 
 impl core::fmt::Display for BlockError {
@@ -28,6 +30,7 @@ impl core::fmt::Display for BlockError {
             BlockError::Version(version) => write!(f, "register map version {version}, this program reads {}", crate::VERSION),
             BlockError::Quality(code) => write!(f, "quality byte {code:#04x} is unknown"),
             BlockError::Unit(code) => write!(f, "unit code {code} is unknown"),
+            BlockError::Setting { offset } => write!(f, "word {offset} of the settings means nothing"),
         }
     }
 }

@@ -123,6 +123,10 @@ impl<I2C: I2c> Measure<1> for Ads1115<I2C> {
         let count = self.register(Register::Conversion)? as i16;
         Ok(Some([milliampere(count, self.shunt_ohm)]))
     }
+
+    fn is_garbled(error: &Self::Error) -> bool {
+        matches!(error, Error::Restarted { .. })
+    }
 }
 
 #[cfg(test)]

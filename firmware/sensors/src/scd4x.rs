@@ -62,6 +62,7 @@ pub fn numbers([co2, temperature, humidity]: [u16; 3]) -> [f32; 3] {
 impl<I2C: I2c, D: DelayNs> Measure<3> for Scd4x<I2C, D> {
     type Error = Error<I2C::Error>;
     const READY_AFTER_MS: u32 = 5000;
+    const CONTINUOUS: bool = true;
 
     fn start(&mut self) -> Result<(), Self::Error> {
         self.command(START_PERIODIC_MEASUREMENT)
@@ -74,6 +75,10 @@ impl<I2C: I2c, D: DelayNs> Measure<3> for Scd4x<I2C, D> {
             return Ok(None);
         }
         Ok(Some(numbers(words(&self.ask::<9>(READ_MEASUREMENT)?)?)))
+    }
+
+    fn is_garbled(error: &Self::Error) -> bool {
+        matches!(error, Error::Crc { .. })
     }
 }
 

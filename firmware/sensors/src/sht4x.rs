@@ -53,6 +53,10 @@ impl<I2C: I2c> Measure<2> for Sht4x<I2C> {
         self.i2c.read(self.address, &mut answer).map_err(|source| Error::Read { command, source })?;
         Ok(Some(numbers(words(&answer)?)))
     }
+
+    fn is_garbled(error: &Self::Error) -> bool {
+        matches!(error, Error::Crc { .. })
+    }
 }
 
 #[cfg(test)]

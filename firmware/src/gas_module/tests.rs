@@ -111,3 +111,40 @@ proptest! {
         prop_assert_eq!(wrong, 0);
     }
 }
+
+/// A CO module that speaks unasked and says nothing of its warm-up.
+fn uploading() -> GasModule {
+    let model = Model::Upload { gas: 4, unit: 3 };
+    GasModule::new(ModuleSettings { model, warm_up_ms: 60_000, ..crate::shipped::FOUR_GAS_MODULE }, MonotonicMs(0))
+}
+
+fn upload(tenths: u16) -> Vec<u8> {
+    let [high, low] = tenths.to_be_bytes();
+    let mut frame = std::vec![0xFF, 4, 3, 1, high, low, 0x01, 0xF4];
+    frame.push(check_sum(&frame[1..]));
+    frame
+}
+
+#[test]
+fn a_module_that_speaks_unasked_is_never_asked_and_warms_up_for_its_stated_time() {
+    let mut module = uploading();
+    let mut at = |at: u64| {
+        assert_eq!(module.question(MonotonicMs(at)), None);
+        say(&mut module, &upload(123), at).map(|signals| signals[0])
+    };
+    assert_eq!(at(0), None);
+    assert_eq!(at(1000), Some(Signal::WarmingUp));
+    assert_eq!(at(59_999), Some(Signal::WarmingUp));
+    assert_eq!(at(60_000), Some(Signal::Number(12.3)));
+    assert!(module.silence(MonotonicMs(70_000)).is_some());
+    assert_eq!(say(&mut module, &upload(123), 71_000), None);
+    assert_eq!(say(&mut module, &upload(123), 72_000).unwrap()[0], Signal::WarmingUp, "it may have been without power");
+}
+
+#[test]
+fn a_module_that_kept_its_power_over_a_reset_of_the_node_measures_at_once() {
+    let mut module = uploading();
+    module.kept_its_power();
+    say(&mut module, &upload(123), 0);
+    assert_eq!(say(&mut module, &upload(123), 1000).unwrap()[0], Signal::Number(12.3));
+}

@@ -45,16 +45,22 @@ impl Framer {
         Framer { silence_us, bytes: [0; MAX_FRAME], length: 0, overrun: false, last_us: 0 }
     }
 
-    /// The frame at once, when it is a whole request of fixed length (functions 1 to 6: eight bytes) and its CRC is
-    /// right. For lines made with [`Framer::with_silence`]; on a true line the silence decides.
+    /// The frame at once, when it is a whole request whose length is known (functions 1 to 6: eight bytes; 15 and 16: by their
+    /// byte count) and its CRC is right. For lines made with [`Framer::with_silence`]; on a true line the silence decides.
     pub fn take_request(&mut self, frame: &mut [u8; MAX_FRAME]) -> Option<usize> {
-        let (body, crc) = self.bytes[..self.length].split_last_chunk::<2>()?;
-        if self.length != 8 || !matches!(body[1], 1..=6) || crc16(body).to_le_bytes() != *crc {
+        let bytes = &self.bytes[..self.length];
+        let expected = match bytes {
+            [_, 1..=6, ..] => 8,
+            [_, 15 | 16, _, _, _, _, count, ..] => 9 + usize::from(*count),
+            _ => return None,
+        };
+        let (body, crc) = bytes.split_last_chunk::<2>()?;
+        if self.length != expected || crc16(body).to_le_bytes() != *crc {
             return None;
         }
-        frame[..8].copy_from_slice(&self.bytes[..8]);
+        frame[..expected].copy_from_slice(bytes);
         self.clear();
-        Some(8)
+        Some(expected)
     }
 
     /// Takes a byte and the time it came, in µs. When the silence before it ended a frame, the caller should

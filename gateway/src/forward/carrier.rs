@@ -24,7 +24,7 @@ use super::mqtt::{Connection, Destination, News, split_url};
 use super::pace::Pace;
 use super::record::{Kept, Note};
 use super::{PostConfig, PostStatus};
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 
 /// Heartbeat.
 const STATUS_EVERY_MS: u64 = 5_000;
@@ -36,6 +36,9 @@ const LOOK_EVERY_MS: u64 = 500;
 const CERTIFICATES_EVERY_MS: u64 = 60_000;
 /// The same catalogue is not sent more often than this.
 const CATALOGUE_EVERY_MS: u64 = 5_000;
+
+/// A turn of the task waits for the keeper's disk at most; after this it hangs.
+const MOVES_WITHIN_MS: u64 = 60_000;
 
 /// Everything the task owns.
 pub struct Carrier {
@@ -63,6 +66,8 @@ pub struct Carrier {
     transit_ms: Option<u32>,
     catalogue_sent: Option<(u64, MonotonicMs)>,
     renewed_epoch: Option<u64>,
+    /// Kept as long as the task moves.
+    pub promise: Promise,
 }
 
 impl Carrier {
@@ -98,6 +103,7 @@ impl Carrier {
             transit_ms: None,
             catalogue_sent: None,
             renewed_epoch: None,
+            promise: Promise::default(),
         }
     }
 
@@ -106,6 +112,7 @@ impl Carrier {
         let (news_out, mut news) = mpsc::unbounded_channel();
         let look = self.look.clone();
         loop {
+            self.promise.until(MonotonicMs(self.clock.mono().0 + MOVES_WITHIN_MS));
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -125,6 +132,7 @@ impl Carrier {
             self.send_what_is_due().await;
         }
         self.say_goodbye().await;
+        self.promise.release();
     }
 
     fn stored(&mut self, standing: Standing) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use measurement::MonotonicMs;
 use spool::{AppendError, Class, Config, DirDisk, Opened, RangeSet, Record, Spool};
 use telemetry::{Gap, GapCause};
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use super::inbox::{Ask, FULL_GROUP, Inbox, Work};
 use super::record::{Kept, Note};
 use super::sack::{Mark, Sack};
 use super::thin::{Thinning, gap};
-use crate::clock::Clock;
+use crate::clock::{Clock, Promise};
 
 /// Entries kept in memory while the disk refuses them; beyond this they are counted as lost.
 const MOST_WAITING: usize = 65_536;
@@ -24,6 +25,9 @@ const LONGEST_SLEEP_MS: u64 = 1_000;
 const REOPEN_MS: u64 = 1_000;
 /// Acknowledged records stay so long while space allows, for a collector that is restored from a backup.
 const KEEP_ACKNOWLEDGED_MS: i64 = 72 * 3_600_000;
+
+/// A disk may be this slow before the keeper counts as hanging.
+const SLOW_DISK_MS: u64 = 60_000;
 
 /// How the spool stands after a commit.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +64,8 @@ pub struct Keeper {
     pub clock: Clock,
     pub inbox: Arc<Inbox>,
     pub report: mpsc::UnboundedSender<Standing>,
+    /// Kept as long as the thread moves.
+    pub promise: Promise,
 }
 
 #[derive(Default)]
@@ -93,8 +99,10 @@ impl Keeper {
             let now = self.clock.mono().0;
             let retry = state.spool.is_none().then_some(state.retry_at);
             let until = [state.commit_due, retry, Some(now + LONGEST_SLEEP_MS)].into_iter().flatten().min().unwrap_or(now);
+            self.promise.until(MonotonicMs(until.max(now) + SLOW_DISK_MS));
             let work = self.inbox.wait(Duration::from_millis(until.saturating_sub(now)), state.commit_due.is_some());
             if self.turn(&mut state, work) {
+                self.promise.release();
                 return;
             }
         }

@@ -100,7 +100,7 @@ async fn polled_at(
         Box::pin(async move { Ok(Box::new(near) as Box<dyn Stream>) })
     });
     let link = Link::over(opener, true, Duration::from_millis(200), Duration::from_millis(4));
-    let (gate, shutdown) = (Gate::default(), CancellationToken::new());
+    let (gate, board, shutdown) = (Gate::default(), crate::status::board::BusBoard::new(&published.borrow()), CancellationToken::new());
     let (parcels, mut kept) = mpsc::channel::<Parcel>(keep::MOST_WAITING);
     let until = async {
         while let Some(parcel) = kept.recv().await {
@@ -116,7 +116,7 @@ async fn polled_at(
         }
     };
     tokio::select! {
-        () = Round::new(published, link, &gate, &parcels, clock, &shutdown).serve() => {}
+        () = Round::new(published, link, &gate, &parcels, &board, clock, &shutdown).serve() => {}
         () = until => {}
     }
 }

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::{Bus, Channel, Device, DtuListener, Mistake, Site, Workarounds, raw};
 use crate::device::{MOST_REGISTERS, Profile};
 use crate::forward::BrokerConfig;
+use crate::health;
 use crate::poll::link::Road;
 use crate::poll::plan::Plan;
 
@@ -34,6 +35,15 @@ pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
             format!("every_ms {health_every_ms} must lie between 1000 and 3600000, or be 0 for never"),
         ));
     }
+    let status = match raw.status.map(|status| status.listen) {
+        Some(listen) if !listen.get_ref().ip().is_loopback() => {
+            let why = "the status page is for this host only; write listen = \"127.0.0.1:8470\" or another loopback address, and reach it \
+                       from elsewhere through ssh -L"
+                .to_owned();
+            return Err((listen.span(), why));
+        }
+        listen => listen.map(Spanned::into_inner),
+    };
     let dtu = raw.dtu.map(|dtu| DtuListener { listen: dtu.listen, heartbeat: bytes_written(&dtu.heartbeat) });
     let mut number = 0;
     let mut names = HashMap::new();
@@ -60,8 +70,9 @@ pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
         spool_bytes: raw.spool.capacity_mb.max(1) << 20,
         spool: raw.spool.directory,
         group_ms: raw.spool.group_ms.into_inner(),
-        status: raw.status.map(|status| status.listen),
+        status,
         health_every_ms,
+        thermometer: health::thermometer(),
         dtu,
         buses,
     })
@@ -187,6 +198,9 @@ fn checked_device(raw: raw::Device, beside: &Path, number: &mut u32, names: &mut
     let name = raw.name.into_inner();
     if name.is_empty() || name.contains('/') {
         return Err((span, format!("device name {name:?} must not be empty and must not contain '/'")));
+    }
+    if name == health::DEVICE {
+        return Err((span, format!("device name {name:?} is taken by the gateway's own health; name it otherwise")));
     }
     if names.insert(name.clone(), ()).is_some() {
         return Err((span, format!("device {name:?} is there twice; names are unique in a site")));

@@ -56,7 +56,7 @@ impl Default for Spool {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Status {
-    pub listen: SocketAddr,
+    pub listen: Spanned<SocketAddr>,
 }
 
 #[derive(Deserialize)]

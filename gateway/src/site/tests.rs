@@ -39,7 +39,7 @@ fn refused(from: &str, to: &str) -> String {
 
 #[test]
 fn a_good_site_is_taken_and_numbers_its_channels() {
-    let site = Site::parse(Path::new("site.toml"), GOOD).unwrap();
+    let site = Site { health_every_ms: 0, ..Site::parse(Path::new("site.toml"), GOOD).unwrap() };
     let tags: Vec<String> = site.catalogue().channels.into_iter().map(|channel| channel.tag).collect();
     assert_eq!(tags, ["tank-1/CH4", "tank-2/CH4"]);
     assert_eq!(site.buses[0].devices[1].channels[0].number, 1);
@@ -132,4 +132,18 @@ fn only_a_davy_node_can_be_written_to_and_only_where_the_site_says_so() {
     assert_eq!(site.buses[0].devices[0].settings_hash, Some(0x00C0_FFEE));
     let said = refused("profile = \"honeywell-xnx\"", "profile = \"honeywell-xnx\"\nsettings_writable = true");
     assert!(said.contains("settings_writable is for Davy nodes; honeywell-xnx is none"), "{said}");
+}
+
+#[test]
+fn a_status_page_for_others_than_this_host_is_refused() {
+    let listening = |at: &str| Site::parse(Path::new("site.toml"), &format!("{GOOD}[status]\nlisten = {at:?}\n"));
+    let said = listening("0.0.0.0:8470").unwrap_err().to_string();
+    assert!(said.starts_with("site.toml:31: the status page is for this host only; write listen = \"127.0.0.1:8470\""), "{said}");
+    assert_eq!(listening("[::1]:8470").unwrap().status, Some("[::1]:8470".parse().unwrap()));
+}
+
+#[test]
+fn no_device_can_take_the_name_of_the_gateway_s_own_health() {
+    let said = refused("name = \"tank-1\"", "name = \"gateway\"");
+    assert!(said.starts_with("site.toml:10: device name \"gateway\" is taken by the gateway's own health"), "{said}");
 }

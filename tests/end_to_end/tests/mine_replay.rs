@@ -188,7 +188,7 @@ scale = 0.01
 
 fn site_file(url: &str, password: &str, address: &str, stretches: usize) -> String {
     let mut text = format!(
-        "gateway = \"longwall\"\nsimulated = true\nclock_vouched = true\n[broker]\nurl = {url:?}\nuser = \"longwall\"\npassword = {password:?}\n\
+        "gateway = \"longwall\"\nsimulated = true\nclock_vouched = true\n[broker]\nurl = {url:?}\nuser = \"longwall\"\npassword = {password:?}\n[health]\nevery_ms = 0\n\
          [[bus]]\nname = \"bus\"\ntcp = {address:?}\ntimeout_ms = 10000\n"
     );
     for number in 1..=stretches {

@@ -114,14 +114,8 @@ impl World {
 
 impl Place {
     fn new(unit: u8, point: &Point) -> Place {
-        let settings = NodeSettings {
-            serial: serial(&point.code),
-            firmware: 0x0001,
-            boot_count: 1,
-            reset_cause: ResetCause::PowerOn,
-            settings_version: 1,
-            settings_hash: 0,
-        };
+        let settings =
+            NodeSettings { serial: serial(&point.code), firmware: 0x0001, boot_count: 1, reset_cause: ResetCause::PowerOn, unit };
         let channels = (1..).zip(point.channels).map(|(number, channel)| channel_settings(number, channel)).collect();
         let sensors = point.channels.iter().map(|channel| Sensor::new(channel.behaviour, channel.level(&point.space))).collect();
         Place {
@@ -182,7 +176,17 @@ fn channel_settings(quantity: u16, channel: &Channel) -> ChannelSettings {
         high: limits.next(),
         latching: false,
         oxygen: channel.quantity == Quantity::Oxygen,
+        normal: normal(channel),
     }
+}
+
+/// Half way from the air of a good day to the nearest limit.
+fn normal(channel: &Channel) -> (f32, f32) {
+    let air = if channel.quantity == Quantity::Oxygen { 20.9 } else { channel.range.0 };
+    channel.limits.iter().fold((f32::MIN, f32::MAX), |(from, to), level| match level {
+        Level::Low(setpoint) => (from.max((air + setpoint) / 2.0), to),
+        Level::High(setpoint) => (from, to.min((air + setpoint) / 2.0)),
+    })
 }
 
 fn limit(level: Level) -> Option<Limit> {

@@ -89,6 +89,37 @@ fn a_stream_cut_at_any_byte_loses_no_later_frame() {
 }
 
 #[test]
+fn an_uploading_module_s_stream_cut_at_any_byte_loses_no_later_frame() {
+    let frames: Vec<Vec<u8>> = (1..4).map(|tenths| sealed(&[4, 3, 1, 0x00, tenths, 0x01, 0xF4])).collect();
+    let stream = frames.concat();
+    for cut in 0..=9 {
+        let found = heard(CO, &stream[cut..]);
+        assert_eq!(found, [one(0.1), one(0.2), one(0.3)][usize::from(cut > 0)..], "cut {cut}");
+    }
+    for length in 0..=27 {
+        assert_eq!(heard(CO, &stream[..length]).len(), length / 9, "ends after {length}");
+    }
+}
+
+#[test]
+fn any_one_garbled_byte_of_an_upload_costs_its_own_frame_and_never_the_next_two() {
+    let frames: Vec<Vec<u8>> = (1..4).map(|tenths| sealed(&[4, 3, 1, 0x00, tenths, 0x01, 0xF4])).collect();
+    let truth = [one(0.1), one(0.2), one(0.3)];
+    for at in 0..9 {
+        for garbled in 0..=255 {
+            let mut stream = frames.concat();
+            if stream[at] == garbled {
+                continue;
+            }
+            stream[at] = garbled;
+            let found = heard(CO, &stream);
+            assert!(found.iter().all(|frame| truth.contains(frame)), "byte {at} = {garbled}: {found:?}");
+            assert!(found.contains(&truth[1]) && found.contains(&truth[2]), "byte {at} = {garbled}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn any_one_garbled_byte_costs_its_own_frame_and_never_the_next_two() {
     let frames = [four(1, 2, 209, 3), four(4, 5, 208, 6), four(7, 8, 207, 9)];
     let truth: Vec<Frame> = frames.iter().map(|f| parse(Model::FourGases, f).unwrap()).collect();
