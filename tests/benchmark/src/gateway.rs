@@ -212,7 +212,7 @@ fn profile(registers: u16) -> String {
 
 fn site_file(url: &str, slaves: &[String], load: Load) -> String {
     let mut text = format!(
-        "gateway = \"bench\"\nclock_vouched = true\nsimulated = true\n[broker]\nurl = {url:?}\n[health]\nevery_ms = 0\n[spool]\ngroup_ms = {}\n",
+        "gateway = \"bench\"\nclock_vouched = true\nsimulated = true\n[broker]\nurl = {url:?}\n[spool]\ngroup_ms = {}\n[health]\nevery_ms = 0\n",
         load.group_ms
     );
     for device in 0..load.devices {

@@ -150,7 +150,7 @@ async fn poll_through_garbling(polls: u32, seed: u64) -> Result<Tally> {
         format!("gateway = \"garbled\"\nclock_vouched = true\n[broker]\nurl = \"mqtt://127.0.0.1:1\"\n{}", bus("node", cable.path(), 40));
     let site = Site::parse(Path::new("site.toml"), &text)?;
     let (bus, device) = (&site.buses[0], &site.buses[0].devices[0]);
-    let mut link = Link::new(&bus.road, Duration::from_millis(bus.timeout_ms), Duration::ZERO);
+    let mut link = Link::new(bus, &Dtus::default());
     let (mut memory, clock) = (Memory::default(), Clock::system(true));
     module.set(|air| air.garbled = 10);
     let mut tally = Tally::default();
@@ -158,7 +158,7 @@ async fn poll_through_garbling(polls: u32, seed: u64) -> Result<Tally> {
     for poll in 0..polls {
         let phase = (poll * truths.len() as u32 / polls) as usize;
         module.set(|air| air.gases = truths[phase]);
-        let answer = match ask(&mut link, device).await {
+        let answer = match ask(&mut link, device, &bus.workarounds).await {
             Ok(answer) => answer,
             Err(Failure::Refused(code)) => Answer::Refused(code),
             Err(_) => Answer::Nothing,
