@@ -90,6 +90,8 @@ pub enum Content {
 pub struct PostStatus {
     /// True while the broker connection stands.
     pub connected: bool,
+    /// How many broker connections were begun since the start.
+    pub connections: u64,
     /// Why it does not, in one sentence, when it does not.
     pub trouble: Option<String>,
     /// Names this spool's sequences.
@@ -177,23 +179,18 @@ impl Post {
     /// Hands entries in, in order. Waits up to two seconds when memory is full (the disk is too slow); what
     /// still finds no room is returned as the number of entries lost, so that polling never stops for a disk.
     pub async fn append(&self, entries: Vec<NewEntry>) -> usize {
-        let (count, urgent) = (entries.len(), entries.iter().any(|entry| entry.urgent));
-        let fill = |sack: &mut Sack| {
-            for NewEntry { content, urgent } in &entries {
-                match content {
-                    Content::Reading { reading, parsed_at, sample_age_ms } => {
-                        let class = if *urgent { Class::Urgent } else { Class::Telemetry };
-                        sack.push(class, &Kept::Reading { reading: *reading, parsed_at: *parsed_at, sample_age_ms: *sample_age_ms });
-                    }
-                    Content::Happening(happening) => sack.push(Class::Other, &Kept::Happening(happening.clone())),
-                }
-            }
-        };
+        let (count, urgent) = (entries.len(), is_urgent(&entries));
+        let fill = |sack: &mut Sack| pack(&entries, sack);
         if self.inbox.put(count, urgent, fill) || self.inbox.put_within(APPEND_WAIT, count, urgent, fill).await {
             return 0;
         }
         self.inbox.lose(count as u64);
         count
+    }
+
+    /// Hands entries in, in order, without waiting. False when memory is full; nothing was taken then.
+    pub fn try_append(&self, entries: &[NewEntry]) -> bool {
+        self.inbox.put(entries.len(), is_urgent(entries), |sack| pack(entries, sack))
     }
 
     /// Puts a channel catalogue in force. Must be called before the first reading; readings appended
@@ -234,11 +231,27 @@ impl Post {
     }
 }
 
+fn is_urgent(entries: &[NewEntry]) -> bool {
+    entries.iter().any(|entry| entry.urgent)
+}
+
+fn pack(entries: &[NewEntry], sack: &mut Sack) {
+    for NewEntry { content, urgent } in entries {
+        match content {
+            Content::Reading { reading, parsed_at, sample_age_ms } => {
+                let class = if *urgent { Class::Urgent } else { Class::Telemetry };
+                sack.push(class, &Kept::Reading { reading: *reading, parsed_at: *parsed_at, sample_age_ms: *sample_age_ms });
+            }
+            Content::Happening(happening) => sack.push(Class::Other, &Kept::Happening(happening.clone())),
+        }
+    }
+}
+
 /// What a reading takes of the spool at most, its share of notes and segment headers left out (under 1 %).
 pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
 
 /// This machine's mark, from its machine id: a spool carried to another machine begins a new epoch.
-fn holder() -> u64 {
+pub fn holder() -> u64 {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     telemetry::topic::fnv1a_64(id.trim().as_bytes())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use measurement::{Fault, MonotonicMs};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,7 +15,7 @@ use crate::site::{Bus, Device, Workarounds};
 use crate::status::board::BusBoard;
 use dtu::Dtus;
 pub use keep::Gate;
-use keep::Parcel;
+use keep::{Desk, PostDesk};
 use link::{Failure, Link};
 use plan::Plan;
 use schedule::{Next, Schedule};
@@ -40,20 +40,19 @@ pub async fn run(
     clock: Clock,
     shutdown: CancellationToken,
 ) {
-    let (parcels, waiting) = mpsc::channel(keep::MOST_WAITING);
     let name = bus.borrow().name.clone();
-    let keeping = tokio::spawn(keep::keep(waiting, name, post));
+    let (desk, keeping) = PostDesk::open(name, post);
     while !shutdown.is_cancelled() {
         let link = Link::new(&bus.borrow(), &dtus);
         board.line(link.counters());
-        Round::new(&mut bus, link, &gate, &parcels, &board, &clock, &shutdown).serve().await;
+        Round::new(&mut bus, link, &gate, &desk, &board, &clock, &shutdown).serve().await;
     }
-    drop(parcels);
+    drop(desk);
     let _ = keeping.await;
 }
 
 /// A bus that is being polled.
-struct Round<'a> {
+struct Round<'a, D> {
     bus: Bus,
     link: Link,
     schedule: Schedule,
@@ -68,7 +67,7 @@ struct Round<'a> {
     silent: Vec<bool>,
     published: &'a mut watch::Receiver<Bus>,
     gate: &'a Gate,
-    parcels: &'a mpsc::Sender<Parcel>,
+    desk: &'a D,
     board: &'a BusBoard,
     clock: &'a Clock,
     shutdown: &'a CancellationToken,
@@ -94,16 +93,16 @@ enum Ended {
     AnotherBus,
 }
 
-impl<'a> Round<'a> {
+impl<'a, D: Desk> Round<'a, D> {
     fn new(
         published: &'a mut watch::Receiver<Bus>,
         link: Link,
         gate: &'a Gate,
-        parcels: &'a mpsc::Sender<Parcel>,
+        desk: &'a D,
         board: &'a BusBoard,
         clock: &'a Clock,
         shutdown: &'a CancellationToken,
-    ) -> Round<'a> {
+    ) -> Round<'a, D> {
         let bus = published.borrow_and_update().clone();
         let now = clock.mono().0;
         let periods: Vec<u64> = bus.devices.iter().map(|device| device.period_ms).collect();
@@ -121,7 +120,7 @@ impl<'a> Round<'a> {
             link,
             published,
             gate,
-            parcels,
+            desk,
             board,
             clock,
             shutdown,
@@ -246,8 +245,7 @@ impl<'a> Round<'a> {
         self.renumber()?;
         let entries = make(&self.bus.devices[place], At { wall: now.wall, mono: now.mono }, &mut self.memories[place]);
         if !entries.is_empty() {
-            // The other end lives until this one is dropped.
-            let _ = self.parcels.send(Parcel { entries, keeping }).await;
+            self.desk.take(entries, keeping).await;
         }
         Ok(())
     }

@@ -154,7 +154,12 @@ impl Carrier {
     /// How long nothing is to be done by itself.
     fn rest(&self) -> Duration {
         let now = self.clock.mono();
-        let due = if self.connection.is_none() { self.retry_at } else { self.status_at };
+        let due = match self.connection {
+            Some(_) if self.is_connected => self.status_at,
+            None if self.standing.epoch != 0 => self.retry_at,
+            // It is being made, or the disk is not there: news will come.
+            _ => return Duration::from_millis(LOOK_EVERY_MS),
+        };
         Duration::from_millis(due.since(now).clamp(1, LOOK_EVERY_MS))
     }
 
@@ -181,6 +186,8 @@ impl Carrier {
 
     fn connect(&mut self, news: mpsc::UnboundedSender<(u64, News)>) {
         self.connections += 1;
+        let begun = self.connections;
+        self.note(|status| status.connections = begun);
         let will = Status { epoch: self.standing.epoch, boot: self.clock.boot(), ..Status::default() }.encode_to_vec();
         let PostConfig { broker, root, gateway, .. } = &self.config;
         let tls = self.certificates.as_ref().map(|certificates| certificates.tls.clone());

@@ -2,15 +2,17 @@
 //!
 //! A line without transaction numbers is guarded by listening. Before a question it has been silent for 3.5 characters,
 //! counted from the last byte seen, and whatever lay on it is thrown away. An answer must pass its check and be of the
-//! unit, function and length asked. A damaged answer is asked for again at once. Frames of other units, broadcasts
-//! and noise are passed over; only when the answer can no longer come is the question put again. A unit that let a
-//! question pass may still answer it: before *it* is asked again, the line is listened to until that answer has come
-//! or no longer can; other units are asked meanwhile, because a frame of another unit is seen to be one. Modbus TCP
-//! has transaction numbers: on any mismatch the connection is made anew.
+//! unit, function and length asked. A damaged answer is asked for again at once; one that is overdue, by what its unit is
+//! known to take, is asked for again as well. Frames of other units, broadcasts and noise are passed over.
+//!
+//! A question that met silence may still be answered (`owed`): until it has been or no longer can, a question to the same
+//! unit has another shape, a register more, so that the late answer is seen to be one. Other units are asked meanwhile,
+//! because a frame of another unit is seen to be one. Modbus TCP has transaction numbers: on any mismatch or silence the
+//! connection is made anew.
 //!
 //! A silent device is probed with little patience (`patience`), so that it costs little of the wire.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -21,13 +23,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dtu::Dtus;
-use crate::device::Block;
+use crate::device::{Block, MOST_REGISTERS};
 use crate::site::{Bus, Workarounds};
 pub use counters::{LineCounters, LineSnapshot};
-use frame::{Heard, Question, Reading, Reply};
+use frame::{Heard, Question, Reading, Reply, Shape};
 use line::Line;
-pub use patience::PROBE_MARGIN;
+use owed::Owed;
 use patience::Patience;
+pub use patience::{FULL_PROBE, PROBE_MARGIN};
 pub use road::{Road, watch};
 use settings::SettingsWrite;
 use silence::Silence;
@@ -35,6 +38,7 @@ use silence::Silence;
 mod counters;
 mod frame;
 mod line;
+mod owed;
 mod patience;
 mod road;
 mod settings;
@@ -76,9 +80,11 @@ pub enum Failure {
 const LATEST_ANSWER_TIMEOUTS: u32 = 4;
 /// The least that counts as quiet after something that had no business there, and within a frame.
 const QUIET: Duration = Duration::from_millis(20);
-/// A question is put so often, as long as the bus timeout allows. Of a line that damages a tenth of all answers one
-/// poll in 100,000 is lost; with three it would be one in 1,000.
-const ATTEMPTS: u32 = 5;
+/// A question is put so often, as long as the bus timeout allows. Of a line that spoils a tenth of all questions and a
+/// tenth of all answers one poll in 500,000 is lost; with three attempts it would be one in 150.
+const ATTEMPTS: u32 = 8;
+/// So many of them may have met nothing but silence: each leaves an answer that is owed.
+const SILENT_ATTEMPTS: u32 = 4;
 
 /// One line, used by one task.
 pub struct Link {
@@ -98,10 +104,9 @@ pub struct Link {
     silence: Silence,
     line: Option<Line>,
     patience: Patience,
-    /// Units that owe an answer, and until when it may come.
-    late: HashMap<u8, Instant>,
-    /// The unit whose question is on the line; still there when a read was dropped half-way.
-    asking: Option<u8>,
+    owed: Owed,
+    /// The unit whose question is on the line, and its answer's shape; still there when a read was dropped half-way.
+    asking: Option<(u8, Shape)>,
     /// Units whose frames were heard although another was asked.
     talkers: BTreeSet<u8>,
     counters: Arc<LineCounters>,
@@ -113,6 +118,8 @@ enum Miss {
     Spoilt(String),
     /// The other end hung up.
     Closed(String),
+    /// Nothing came that is an answer, until it was overdue.
+    Silent(Failure),
     /// Nothing can be gained by asking again.
     For(Failure),
 }
@@ -143,6 +150,8 @@ impl Link {
             Road::Dtu { registration } => link.interjections = dtus.interjections(registration),
             Road::Tcp(_) | Road::RtuOverTcp(_) => {}
         }
+        // Who needs each register asked for by itself gets no question that is longer.
+        link.owed = Owed::new(if workarounds.one_request_per_field { 0 } else { workarounds.max_registers_per_request });
         link.pause_after_connect = workarounds.pause_after_connect;
         // A DTU's line is not ours to dial again.
         link.closes_after_gather = workarounds.close_connection_after_gather && !matches!(road, Road::Dtu { .. });
@@ -165,7 +174,7 @@ impl Link {
             silence: Silence::Coarse,
             line: None,
             patience: Patience::new(timeout),
-            late: HashMap::new(),
+            owed: Owed::new(MOST_REGISTERS),
             asking: None,
             talkers: BTreeSet::new(),
             counters: Arc::new(LineCounters::default()),
@@ -242,22 +251,50 @@ impl Link {
     /// Asks until there is an answer, the attempts are used up, or the bus timeout is.
     async fn ask(&mut self, unit: u8, question: &Question, patience: Option<Duration>) -> Result<Reply, Failure> {
         // A read that was dropped half-way left its question on the line.
-        if let Some(unit) = self.asking.take() {
-            self.owes_an_answer(unit);
+        if let Some((unit, shape)) = self.asking.take() {
+            self.owes_an_answer(unit, shape);
         }
-        let mut end = None;
-        let mut attempt = 1;
+        let (mut began, mut attempt, mut silent) = (None, 1, 0);
         loop {
-            self.make_ready(unit).await?;
+            let put = self.make_ready(unit, question).await?;
             let sent = now();
-            let end = *end.get_or_insert(sent + self.timeout);
+            let began = *began.get_or_insert(sent);
+            let end = began + self.timeout;
             let wait = self.patience.with(unit).min(patience.unwrap_or(self.timeout));
-            self.asking = Some(unit);
-            let outcome = self.attempt(unit, question, sent, (sent + wait).min(end)).await;
+            // A question that was lost is put again as soon as its answer is overdue. The last one is waited for to the end.
+            let may_again = self.is_rtu && silent < SILENT_ATTEMPTS && self.owed.can_put_again(unit, question, &put, sent);
+            let overdue = self.patience.overdue(unit).filter(|overdue| may_again && sent + *overdue * 2 <= end);
+            self.asking = Some((unit, put.shape()));
+            self.counters.asked(attempt > 1);
+            let outcome = self.attempt(unit, &put, sent, (sent + overdue.unwrap_or(wait)).min(end)).await;
             self.asking = None;
             let (why, most) = match outcome {
+                Ok(Reply::Exception(_)) if put != *question => {
+                    // It refuses the registers beyond; only the question as it stands will do.
+                    self.owed.refused(unit, question, &put);
+                    continue;
+                }
+                Ok(Reply::Words(mut words)) => {
+                    self.owed.put(unit, question, &put, true);
+                    if let Question::Read(reading) = question {
+                        words.truncate(reading.count().into());
+                    }
+                    return Ok(Reply::Words(words));
+                }
                 Ok(reply) => return Ok(reply),
                 Err(Miss::For(failure)) => return Err(failure),
+                Err(Miss::Silent(failure)) => {
+                    self.owed.put(unit, question, &put, false);
+                    self.owes_an_answer(unit, put.shape());
+                    if overdue.is_none() || attempt >= ATTEMPTS {
+                        self.counters.missed();
+                        self.patience.missed(unit);
+                        return Err(if matches!(failure, Failure::NoAnswer(_)) { no_answer(now() - began) } else { failure });
+                    }
+                    silent += 1;
+                    attempt += 1;
+                    continue;
+                }
                 Err(Miss::Spoilt(why)) => (why, ATTEMPTS),
                 Err(Miss::Closed(why)) => (why, 2),
             };
@@ -269,20 +306,24 @@ impl Link {
         }
     }
 
-    /// Opens the line, lets a late answer of this unit pass, and waits for silence.
-    async fn make_ready(&mut self, unit: u8) -> Result<(), Failure> {
-        // A line that turns out to be closed is opened anew, once.
-        for _ in 0..2 {
+    /// Opens the line, sees to it that no late answer of this unit can be taken for the one to this question, and waits for
+    /// silence. Says in which shape the question is to be put.
+    async fn make_ready(&mut self, unit: u8, question: &Question) -> Result<Question, Failure> {
+        // A line that turns out to be closed is opened anew, once; owed answers are waited for once.
+        for _ in 0..3 {
             if self.line.is_none() {
                 self.open().await?;
             }
-            if let Some(until) = self.late.get(&unit).copied() {
-                self.outlast(until).await?;
-                self.late.remove(&unit);
-            }
+            let put = match self.owed.shaped(unit, question, now()) {
+                Ok(put) => put,
+                Err(until) => {
+                    self.outlast(unit, question, until).await?;
+                    continue;
+                }
+            };
             self.settle().await?;
             if self.line.is_some() {
-                return Ok(());
+                return Ok(put);
             }
         }
         Err(Failure::NoLine("it is closed as soon as it is opened".to_owned()))
@@ -303,28 +344,38 @@ impl Link {
         Ok(())
     }
 
-    /// Listens until a late answer has come, or until it can no longer come.
-    async fn outlast(&mut self, until: Instant) -> Result<(), Failure> {
-        let Some(line) = &mut self.line else { return Ok(()) };
+    /// Listens for answers that are owed. A single one is waited for until it has come or no longer can; with more, as long
+    /// as an answer would be waited for.
+    async fn outlast(&mut self, unit: u8, question: &Question, until: Instant) -> Result<(), Failure> {
+        let (is_single, began) = (self.owed.is_single(unit), now());
+        let wait = self.patience.with(unit);
+        let until = if is_single { until } else { until.min(began + wait) };
         let (mut patience, mut unasked) = (until, Vec::new());
         loop {
+            let Some(line) = &mut self.line else { return Ok(()) };
             match timeout_at(patience, line.hear()).await {
                 Ok(Ok(_)) => {
-                    let strangers = keep_recent(&mut unasked, &mut line.heard, &self.interjections);
+                    let strangers = pass_over(&mut unasked, &mut line.heard, &mut self.owed, &self.interjections);
                     self.counters.heard_unasked(strangers);
                     if now() > until + self.timeout {
                         return Err(blocked(&self.counters, frame::talker(&unasked)));
                     }
                     // A heartbeat is not the answer waited for.
-                    if strangers > 0 {
+                    if strangers > 0 && is_single {
                         patience = now() + self.quiet;
                     }
                 }
-                Ok(Err(_)) => {
-                    self.line = None;
+                Ok(Err(_)) => self.line = None,
+                Err(_) if is_single => {
+                    self.owed.forget(unit);
                     return Ok(());
                 }
-                Err(_) => return Ok(()),
+                Err(_) if self.owed.shaped(unit, question, now()).is_ok() => return Ok(()),
+                Err(_) => {
+                    self.counters.missed();
+                    self.patience.missed(unit);
+                    return Err(no_answer(wait));
+                }
             }
         }
     }
@@ -340,7 +391,7 @@ impl Link {
                 self.line = None;
                 return Ok(());
             }
-            let strangers = keep_recent(&mut unasked, &mut line.heard, &self.interjections);
+            let strangers = pass_over(&mut unasked, &mut line.heard, &mut self.owed, &self.interjections);
             if strangers > 0 {
                 self.counters.heard_unasked(strangers);
                 line.is_unsettled = self.is_rtu;
@@ -369,9 +420,8 @@ impl Link {
         let transaction = line.transaction;
         line.transaction = transaction.wrapping_add(1);
         let asked = if self.is_rtu { question.rtu(unit) } else { question.tcp(unit, transaction) };
-        self.counters.asked();
         if !matches!(timeout_at(deadline, line.send(&asked)).await, Ok(Ok(()))) {
-            return Err(self.lost("the question cannot be sent".to_owned(), unit));
+            return Err(self.lost("the question cannot be sent".to_owned(), unit, question));
         }
         // Once something else was heard, an answer is waited for no longer than this unit is known to take.
         let hopeless = self.patience.pace(unit).map_or(deadline, |pace| (sent + pace).min(deadline));
@@ -387,25 +437,28 @@ impl Link {
                     line.is_unsettled = self.is_rtu && strangers > 0;
                     self.counters.heard_unasked(strangers);
                     self.patience.answered(unit, line.busy - sent);
-                    self.counters.answered(line.busy - sent, matches!(reply, Reply::Exception(_)));
+                    self.counters.answered(unit, line.busy - sent, matches!(reply, Reply::Exception(_)));
                     return Ok(reply);
                 }
                 Heard::Other { unit: of, why, end } if self.is_rtu => {
+                    let was_owed = self.owed.came(of, frame::shape(&line.heard));
                     line.heard.drain(..end);
+                    if of == unit && was_owed {
+                        self.counters.heard_unasked(end);
+                        continue;
+                    }
                     if of == unit {
-                        self.counters.heard_garbage();
+                        self.counters.heard_garbage(unit);
                         return Err(Miss::Spoilt(why));
                     }
                     self.counters.heard_foreign(of);
                     self.talkers.insert(of);
-                    // If it owed an answer, this was it.
-                    self.late.remove(&of);
                     talker = Some(of);
                     strange = Some(why);
                     continue;
                 }
                 Heard::Other { why, .. } | Heard::Broken(why) => {
-                    self.counters.heard_garbage();
+                    self.counters.heard_garbage(unit);
                     self.line = None;
                     return Err(Miss::Spoilt(why));
                 }
@@ -416,8 +469,8 @@ impl Link {
                 }
                 Heard::More => {}
             }
-            let is_frame = line.heard.first() == Some(&unit) || !self.is_rtu;
-            if !is_frame && line::strip(&mut line.heard, &self.interjections) {
+            let may_be_the_answer = !self.is_rtu || frame::may_begin(&line.heard, unit, question);
+            if !may_be_the_answer && line::strip(&mut line.heard, &self.interjections) {
                 continue;
             }
             let alarm = match (line.heard.is_empty(), &strange) {
@@ -427,19 +480,16 @@ impl Link {
             };
             match timeout_at(alarm, line.hear()).await {
                 Ok(Ok(more)) => bytes += more,
-                Ok(Err(error)) => return Err(self.lost(error.to_string(), unit)),
+                Ok(Err(error)) => return Err(self.lost(error.to_string(), unit, question)),
                 Err(_) if now() >= deadline => {
                     let babbles = bytes > 2 * frame::LONGEST && now() - line.busy < self.quiet;
                     let blocked = babbles.then(|| blocked(&self.counters, frame::talker(&line.heard).or(talker)));
                     if !line.heard.is_empty() {
-                        self.counters.heard_garbage();
+                        self.counters.heard_garbage(unit);
                         strange = Some(format!("{} bytes that are no frame", line.heard.len()));
                     }
-                    self.counters.missed();
-                    self.patience.missed(unit);
-                    self.owes_an_answer(unit);
-                    let waited = u64::try_from((deadline - sent).as_millis()).unwrap_or(u64::MAX);
-                    return Err(Miss::For(blocked.unwrap_or(strange.map_or(Failure::NoAnswer(waited), Failure::Wrong))));
+                    let failure = blocked.unwrap_or(strange.map_or(no_answer(deadline - sent), Failure::Wrong));
+                    return Err(Miss::Silent(failure));
                 }
                 // Half a frame that goes on no more, or something that never was one.
                 Err(_) if !line.heard.is_empty() => {
@@ -447,7 +497,7 @@ impl Link {
                         continue;
                     }
                     let rest = std::mem::take(&mut line.heard);
-                    self.counters.heard_garbage();
+                    self.counters.heard_garbage(unit);
                     let why = format!("{} bytes that are no frame", rest.len());
                     if frame::was_the_answer(&rest, unit, question) {
                         return Err(Miss::Spoilt(why));
@@ -460,19 +510,19 @@ impl Link {
     }
 
     /// The line is gone. Without transaction numbers an answer may still come out of the new one.
-    fn lost(&mut self, why: String, unit: u8) -> Miss {
+    fn lost(&mut self, why: String, unit: u8, question: &Question) -> Miss {
         self.line = None;
         if !self.is_rtu {
             return Miss::Closed(why);
         }
-        self.owes_an_answer(unit);
+        self.owes_an_answer(unit, question.shape());
         Miss::For(Failure::Wrong(why))
     }
 
     /// From now on an answer of this unit may come that nobody waits for.
-    fn owes_an_answer(&mut self, unit: u8) {
+    fn owes_an_answer(&mut self, unit: u8, shape: Shape) {
         if self.is_rtu {
-            self.late.insert(unit, now() + self.timeout * LATEST_ANSWER_TIMEOUTS);
+            self.owed.add(unit, shape, now(), self.timeout * LATEST_ANSWER_TIMEOUTS);
         } else {
             self.line = None;
         }
@@ -482,10 +532,16 @@ impl Link {
     }
 }
 
-/// Moves bytes that nobody asked for to the few that are kept to tell who talks; says how many are strangers.
-fn keep_recent(unasked: &mut Vec<u8>, heard: &mut Vec<u8>, interjections: &[Vec<u8>]) -> usize {
+/// Moves bytes that nobody waits for to the few that are kept to tell who talks; says how many are strangers. An answer
+/// that was owed is so no longer.
+fn pass_over(unasked: &mut Vec<u8>, heard: &mut Vec<u8>, owed: &mut Owed, interjections: &[Vec<u8>]) -> usize {
     if heard.is_empty() {
         return 0;
+    }
+    let mut rest = &heard[..];
+    while let Some((frame, behind)) = frame::whole(rest).and_then(|end| rest.split_at_checked(end)) {
+        owed.came(frame[0], frame::shape(frame));
+        rest = behind;
     }
     let before = unasked.len();
     unasked.extend_from_slice(heard);
@@ -500,6 +556,10 @@ fn keep_recent(unasked: &mut Vec<u8>, heard: &mut Vec<u8>, interjections: &[Vec<
 fn blocked(counters: &LineCounters, talker: Option<u8>) -> Failure {
     counters.found_blocked(talker);
     Failure::Blocked { talker }
+}
+
+fn no_answer(within: Duration) -> Failure {
+    Failure::NoAnswer(u64::try_from(within.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Only how long ago, for waiting; what a reading's time is, `clock.rs` says.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::device::MOST_REGISTERS;
 use crate::forward::SPOOL_BYTES_PER_READING;
-use crate::poll::link::{PROBE_MARGIN, Road};
+use crate::poll::link::{FULL_PROBE, PROBE_MARGIN, Road};
 use crate::poll::schedule::{PROBE_MOST_MS, probe_period_ms};
 use crate::site::{Bus, Site};
 
@@ -55,7 +55,7 @@ pub struct Plan {
     pub is_timed: bool,
     /// The devices.
     pub parts: Vec<Part>,
-    /// A probe of a dead device, µs.
+    /// A probe of a dead device on average, µs.
     pub probe_us: u64,
     /// A dead device is probed so often, ms.
     pub probe_period_ms: u64,
@@ -73,7 +73,8 @@ impl Plan {
             .map(|device| {
                 let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
                 let blocks = device.profile.blocks(&keys, &bus.workarounds);
-                let poll_us: u64 = blocks.iter().map(|block| timing.exchange_us(u64::from(block.count))).sum();
+                let asking: u64 = blocks.iter().map(|block| timing.exchange_us(u64::from(block.count))).sum();
+                let poll_us = asking + timing.reopening_us;
                 Part {
                     device: device.name.clone(),
                     requests: blocks.len(),
@@ -92,8 +93,7 @@ impl Plan {
             road: bus.road.to_string(),
             is_timed: timing.character_us.is_some(),
             parts,
-            // As `patience` has it: twice the slowest answer and a margin.
-            probe_us: (slowest * 2 + PROBE_MARGIN.as_micros() as u64).min(bus.timeout_ms * 1_000),
+            probe_us: timing.probe_us(slowest),
             probe_period_ms: probe_period_ms(period),
             share_with_dead: Vec::new(),
         };
@@ -208,6 +208,9 @@ impl fmt::Display for Plan {
 struct Timing {
     character_us: Option<f64>,
     pause_us: u64,
+    timeout_us: u64,
+    /// For opening a line that is closed after each device.
+    reopening_us: u64,
 }
 
 impl Timing {
@@ -220,7 +223,21 @@ impl Timing {
             }
             Road::Tcp(_) | Road::RtuOverTcp(_) | Road::Dtu { .. } => None,
         };
-        Timing { character_us, pause_us: bus.workarounds.pause_between_requests.as_micros() as u64 }
+        let us = |duration: std::time::Duration| duration.as_micros() as u64;
+        // A DTU's line is not ours to dial again.
+        let closes = bus.workarounds.close_connection_after_gather && !matches!(bus.road, Road::Dtu { .. });
+        Timing {
+            character_us,
+            pause_us: us(bus.workarounds.pause_between_requests),
+            timeout_us: bus.timeout_ms * 1_000,
+            reopening_us: if closes { TCP_EXCHANGE_US + us(bus.workarounds.pause_after_connect) } else { 0 },
+        }
+    }
+
+    /// As `patience` has it: twice the slowest answer and a margin, and once in a while all the time there is.
+    fn probe_us(&self, slowest: u64) -> u64 {
+        let usual = (slowest * 2 + PROBE_MARGIN.as_micros() as u64).min(self.timeout_us);
+        usual + (self.timeout_us - usual) / u64::from(FULL_PROBE)
     }
 
     /// A question for so many registers and its answer.

@@ -7,7 +7,9 @@ use measurement::{LimitMonitor, Outcome, Timestamp, Value};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
 
+use super::keep::Parcel;
 use super::link::{Opener, Stream};
 use super::*;
 use crate::device::Profile;
@@ -57,13 +59,16 @@ fn crc16(bytes: &[u8]) -> u16 {
 /// What a slave answers for its register, by unit; nothing when it is silent.
 type Answering = Arc<Mutex<dyn FnMut(u8) -> Option<u16> + Send>>;
 
-async fn slaves(mut stream: impl Stream, answering: Answering) {
+async fn slaves(mut stream: impl Stream, answering: Answering, exchange: Duration) {
     let mut question = [0; 8];
     while stream.read_exact(&mut question).await.is_ok() {
         let Some(word) = (answering.lock().unwrap())(question[0]) else { continue };
-        tokio::time::sleep(EXCHANGE).await;
-        let [high, low] = word.to_be_bytes();
-        let mut frame = vec![question[0], 3, 2, high, low];
+        tokio::time::sleep(exchange).await;
+        // The link may ask for a register more, to tell a late answer by its length.
+        let count = question[5];
+        let mut frame = vec![question[0], 3, 2 * count];
+        frame.extend(word.to_be_bytes());
+        frame.resize(3 + 2 * usize::from(count), 0);
         frame.extend(crc16(&frame).to_le_bytes());
         if stream.write_all(&frame).await.is_err() {
             return;
@@ -76,12 +81,22 @@ async fn polled(
     published: &mut watch::Receiver<Bus>,
     clock: &Clock,
     answering: impl FnMut(u8) -> Option<u16> + Send + 'static,
+    enough: impl FnMut(Told) -> bool,
+) {
+    polled_at(EXCHANGE, published, clock, answering, enough).await;
+}
+
+async fn polled_at(
+    exchange: Duration,
+    published: &mut watch::Receiver<Bus>,
+    clock: &Clock,
+    answering: impl FnMut(u8) -> Option<u16> + Send + 'static,
     mut enough: impl FnMut(Told) -> bool,
 ) {
     let answering: Answering = Arc::new(Mutex::new(answering));
     let opener: Opener = Box::new(move || {
         let (near, far) = tokio::io::duplex(1024);
-        tokio::spawn(slaves(far, answering.clone()));
+        tokio::spawn(slaves(far, answering.clone(), exchange));
         Box::pin(async move { Ok(Box::new(near) as Box<dyn Stream>) })
     });
     let link = Link::over(opener, true, Duration::from_millis(200), Duration::from_millis(4));

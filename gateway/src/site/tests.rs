@@ -100,10 +100,10 @@ fn a_bus_needs_exactly_one_road() {
 
 #[test]
 fn workarounds_have_the_names_that_users_of_telegraf_know() {
-    let text = GOOD.replace("baud = 9600", "baud = 9600\n[bus.workarounds]\npause_after_connect = \"2s\"\npause_between_requests = \"150ms\"\nclose_connection_after_gather = true\none_request_per_field = true\nmax_registers_per_request = 16");
+    let text = GOOD.replace("baud = 9600", "baud = 9600\n[bus.workarounds]\npause_after_connect = \"50ms\"\npause_between_requests = \"150ms\"\nclose_connection_after_gather = true\none_request_per_field = true\nmax_registers_per_request = 16");
     let bus = Site::parse(Path::new("site.toml"), &text).unwrap().buses.remove(0);
     let expected = Workarounds {
-        pause_after_connect: Duration::from_secs(2),
+        pause_after_connect: Duration::from_millis(50),
         pause_between_requests: Duration::from_millis(150),
         close_connection_after_gather: true,
         one_request_per_field: true,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use benchmark::gateway::Load;
 use benchmark::letters::{CHANNELS, PERIOD_MS, Sender, senders};
 use benchmark::rig::Rig;
 use benchmark::usage;
@@ -42,7 +43,12 @@ struct Arguments {
 enum Child {
     /// The process whose cost is measured; started by the benchmark itself.
     #[command(hide = true)]
-    GatewayChild { site: PathBuf, state: PathBuf },
+    GatewayChild {
+        site: PathBuf,
+        state: PathBuf,
+        #[arg(long)]
+        flat_out: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,26 +56,82 @@ fn main() -> anyhow::Result<()> {
     // As many threads as a small collector has: the figure is for two cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        if let Some(Child::GatewayChild { site, state }) = arguments.child {
-            return benchmark::gateway::child(&site, state).await;
+        if let Some(Child::GatewayChild { site, state, flat_out }) = arguments.child {
+            return benchmark::gateway::child(&site, state, flat_out).await;
         }
         let mut figures = Vec::new();
         if !arguments.gateway_only {
             measure(&arguments, &mut figures).await?;
         }
-        for devices in [50, 500] {
-            progress(&format!("a gateway with {devices} devices of 8 registers, read every second"));
-            let cost = benchmark::gateway::cost(devices, 1000, arguments.seconds.min(30)).await?;
-            figures.push(format!(
-                "gateway, {devices} x 8 registers/s  {:.0} registers/s, {:.2} CPU-s per 100,000, RSS {:.0} MB, {:.1} % stored at the end",
-                cost.registers_per_s, cost.cpu_per_100k, cost.resident_mb, cost.stored_percent
-            ));
+        if benchmark::gateway::broker_is_there() {
+            gateways(arguments.seconds.min(20), &mut figures).await?;
+            backlog(&mut figures).await?;
         }
         done("done");
         println!();
         figures.iter().for_each(|figure| println!("{figure}"));
         Ok(())
     })
+}
+
+/// What gateways cost, and how fast their readings travel.
+async fn gateways(seconds: u64, figures: &mut Vec<String>) -> anyhow::Result<()> {
+    let every_second = Load { devices: 50, channels: 8, period_ms: Some(1_000), group_ms: 200, with_urgent: false };
+    let many = Load { devices: 500, ..every_second };
+    let loads = [
+        ("50 x 8 registers/s", every_second),
+        ("500 x 8 registers/s", many),
+        ("500 x 8 registers/s, group_ms = 1", Load { group_ms: 1, ..many }),
+        ("500 x 8 registers/s, some urgent", Load { with_urgent: true, ..many }),
+        ("50 x 8 registers flat out", Load { period_ms: None, ..every_second }),
+        ("500 x 8 registers flat out", Load { period_ms: None, ..many }),
+    ];
+    for (name, load) in loads {
+        progress(&format!("a gateway, {name}"));
+        let cost = benchmark::gateway::cost(load, seconds).await?;
+        let heard = &cost.heard;
+        let lines = [
+            format!(
+                "{:.0} registers/s, {:.2} CPU-s per 100,000, RSS {:.0} MB, {:.1} % stored at the end",
+                cost.registers_per_s, cost.cpu_per_100k, cost.resident_mb, cost.stored_percent
+            ),
+            format!("read to publish: {}; read to subscriber: {}", heard.to_publish, heard.to_subscriber),
+        ];
+        for line in lines {
+            figures.push(format!("gateway, {name}: {line}"));
+        }
+        if load.with_urgent {
+            figures.push(format!("gateway, {name}: the {} urgent, read to subscriber: {}", heard.urgent.count(), heard.urgent));
+        }
+        for line in figures.iter().rev().take(3).rev().filter(|line| line.contains(name)) {
+            done(line);
+        }
+    }
+    Ok(())
+}
+
+async fn backlog(figures: &mut Vec<String>) -> anyhow::Result<()> {
+    use benchmark::backlog::{VALUES, drain};
+    progress("writing a day of a reference gateway into a spool");
+    let drain = drain(|acknowledged| progress(&format!("draining a day: {acknowledged} of {VALUES} values acknowledged"))).await?;
+    figures.push(format!("spool bytes per value     {:.1}", drain.bytes_per_value));
+    figures.push(format!(
+        "backlog of 24 h           {VALUES} values acknowledged in {:.0} s, {:.0} values/s",
+        drain.took_s,
+        VALUES as f64 / drain.took_s
+    ));
+    for (when, heard) in [("while it drains", &drain.during), ("afterwards", &drain.after)] {
+        figures.push(format!(
+            "live {when}: read to subscriber: {}; read to acknowledged: {} ({} readings)",
+            heard.to_subscriber,
+            heard.to_acknowledged,
+            heard.to_subscriber.count()
+        ));
+    }
+    if let (Some(during), Some(after)) = (drain.during.to_subscriber.quantile(0.99), drain.after.to_subscriber.quantile(0.99)) {
+        figures.push(format!("live p99 while it drains, against afterwards: {:.2} times", f64::from(during) / f64::from(after.max(1))));
+    }
+    Ok(())
 }
 
 async fn measure(arguments: &Arguments, figures: &mut Vec<String>) -> anyhow::Result<()> {

@@ -35,10 +35,13 @@ impl Kind {
     }
 }
 
+const MOSQUITTO_CONFIG: &str = "mosquitto.conf";
+
 /// The broker. Killed, with everything it started, when dropped.
 pub struct Broker {
     kind: Kind,
     port: u16,
+    tls_port: Option<u16>,
     folder: tempfile::TempDir,
     child: Child,
     /// RabbitMQ's port mapper, started by us so that none is left behind.
@@ -48,19 +51,44 @@ pub struct Broker {
 impl Broker {
     /// Starts it. `None`, said loudly, where it cannot be had.
     pub async fn start(kind: Kind) -> Result<Option<Broker>> {
+        Broker::start_in(kind, crate::free_port(), None, tempfile::tempdir()?).await
+    }
+
+    async fn start_in(kind: Kind, port: u16, tls_port: Option<u16>, folder: tempfile::TempDir) -> Result<Option<Broker>> {
         if !Path::new(kind.program()).exists() {
             println!("SKIPPED: no {}, so delivery over {kind:?} was not tried", kind.program());
             return Ok(None);
         }
-        let (port, folder) = (crate::free_port(), tempfile::tempdir()?);
         let mapper = match kind {
             Kind::RabbitMq => Some(port_mapper()?),
             Kind::Mosquitto | Kind::Nats => None,
         };
         let child = spawn(kind, port, folder.path(), mapper.as_ref().map_or(0, |(_, port)| *port))?;
-        let mut broker = Broker { kind, port, folder, child, _mapper: mapper };
+        let mut broker = Broker { kind, port, tls_port, folder, child, _mapper: mapper };
         broker.wait().await?;
         Ok(Some(broker))
+    }
+
+    /// Mosquitto with a second listener, for whoever shows a certificate of the authority in `papers`: `ca.pem`,
+    /// `server.pem` and `server.key`.
+    pub async fn start_with_tls(papers: &Path) -> Result<Option<Broker>> {
+        let folder = tempfile::tempdir()?;
+        let (port, tls_port) = (crate::free_port(), crate::free_port());
+        let file = |name: &str| papers.join(name).display().to_string();
+        let text = format!(
+            "user root\nallow_anonymous true\nlistener {port} 127.0.0.1\nlistener {tls_port} 127.0.0.1\ncafile {}\ncertfile {}\n\
+             keyfile {}\nrequire_certificate true\n",
+            file("ca.pem"),
+            file("server.pem"),
+            file("server.key")
+        );
+        std::fs::write(folder.path().join(MOSQUITTO_CONFIG), text)?;
+        Broker::start_in(Kind::Mosquitto, port, Some(tls_port), folder).await
+    }
+
+    /// Where clients with certificates connect.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port
     }
 
     /// Where clients connect.
@@ -117,6 +145,9 @@ fn port_mapper() -> Result<(Child, u16)> {
 fn spawn(kind: Kind, port: u16, folder: &Path, mapper: u16) -> Result<Child> {
     let mut command = std::process::Command::new(kind.program());
     match kind {
+        Kind::Mosquitto if folder.join(MOSQUITTO_CONFIG).exists() => {
+            command.arg("-c").arg(folder.join(MOSQUITTO_CONFIG));
+        }
         Kind::Mosquitto => {
             command.args(["-p", &port.to_string()]);
         }

@@ -4,6 +4,8 @@
 
 pub mod broker;
 pub mod browser;
+pub mod disk;
+pub mod papers;
 pub mod programs;
 pub mod proxy;
 pub mod room;

@@ -14,6 +14,9 @@ pub struct Program {
     name: String,
     child: Child,
     said: watch::Receiver<Vec<String>>,
+    log: PathBuf,
+    /// Where in the log its own lines begin.
+    began: u64,
 }
 
 /// Where cargo put a program of this workspace.
@@ -30,8 +33,22 @@ pub fn built(name: &str) -> PathBuf {
 impl Program {
     /// Starts it. What it says is kept among the artefacts, in `<log>.log`.
     pub fn start(name: &str, arguments: &[&str], log: &str) -> Result<Program> {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(crate::artefacts().join(format!("{log}.log")))?;
-        let mut command = Command::new(built(name));
+        Program::start_under(&[], name, arguments, log)
+    }
+
+    /// Starts it under a program that does something to it, such as `strace`.
+    pub fn start_under(wrapper: &[&str], name: &str, arguments: &[&str], log: &str) -> Result<Program> {
+        let log = crate::artefacts().join(format!("{log}.log"));
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let began = file.metadata()?.len();
+        let mut command = match wrapper.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(built(name));
+                command
+            }
+            None => Command::new(built(name)),
+        };
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file.try_clone()?).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{name} starts"))?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
@@ -41,7 +58,7 @@ impl Program {
                 say.send_modify(|said| said.push(line));
             }
         });
-        Ok(Program { name: name.to_owned(), child, said })
+        Ok(Program { name: name.to_owned(), child, said, log, began })
     }
 
     /// Waits until it prints a line that begins so, and gives the rest of that line.
@@ -56,6 +73,13 @@ impl Program {
             Ok(Err(_)) => bail!("{} ended before it said {beginning:?}: {:?}", self.name, self.child.wait().await?),
             Err(_) => bail!("{} did not say {beginning:?} within 60 s", self.name),
         }
+    }
+
+    /// True when this was written to its log since it was started.
+    pub fn has_logged(&self, text: &str) -> bool {
+        let logged = std::fs::read(&self.log).unwrap_or_default();
+        let own = logged.get(usize::try_from(self.began).unwrap_or(usize::MAX)..).unwrap_or_default();
+        String::from_utf8_lossy(own).contains(text)
     }
 
     /// `kill -9`.

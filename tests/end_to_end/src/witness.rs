@@ -132,8 +132,22 @@ impl Witness {
 
     /// The gateway's program.
     pub fn start_gateway(&self, site: &Path, state: &Path) -> Result<Program> {
+        self.start_gateway_under(&[], site, state)
+    }
+
+    /// The same under a program that does something to it.
+    pub fn start_gateway_under(&self, wrapper: &[&str], site: &Path, state: &Path) -> Result<Program> {
         let (site, state) = (site.display().to_string(), state.display().to_string());
-        Program::start("davy-gateway", &["run", &site, "--state", &state], &format!("delivery-gateway-{:?}", self.kind))
+        Program::start_under(wrapper, "davy-gateway", &["run", &site, "--state", &state], &format!("delivery-gateway-{:?}", self.kind))
+    }
+
+    /// The ledger's row of today, once every sequence up to now is stored or explained.
+    pub async fn closed_ledger(&self, room: &Room, least_expected: i64) -> Result<serde_json::Value> {
+        let closed = |ledger: &serde_json::Value| {
+            let row = ledger.as_array()?.iter().find(|row| row["gateway"] == "g1")?;
+            (row["open"] == 0 && row["expected"].as_i64()? >= least_expected).then(|| row.clone())
+        };
+        room.until("a closed ledger", PATIENCE, "ledger", closed).await
     }
 
     /// An enterprise with one point, to which every channel is bound. Gives the channels' numbers by tag.

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use end_to_end::broker::{Broker, Kind};
+use end_to_end::disk::{Disk, FileSystem};
 use end_to_end::programs::{Program, write};
 use end_to_end::proxy::Cable;
 use end_to_end::room::Room;
@@ -63,7 +63,7 @@ impl House {
         self.witness.ledger_is_closed(&self.room).await?;
         gateway.stop().await?;
         self.collector.stop().await?;
-        println!("{counted} polls of {COUNTERS} counters, {missing} values were in flight at a death");
+        println!("REPORT: {counted} polls of {COUNTERS} counters, nothing twice, {missing} values were in flight at a death");
         Ok(missing)
     }
 
@@ -83,7 +83,9 @@ async fn a_link_cut_at_random_moments_loses_nothing_and_doubles_nothing() -> Res
     let gateway = house.witness.start_gateway(&house.site, &state)?;
     let channels = house.witness.register(&house.room).await?;
     let mut chance = StdRng::seed_from_u64(200);
-    for _ in 0..times(20, 200) {
+    let cuts = times(20, 200);
+    println!("REPORT: the link is cut {cuts} times");
+    for _ in 0..cuts {
         tokio::time::sleep(Duration::from_millis(chance.random_range(50..1_500))).await;
         cable.cut();
         tokio::time::sleep(Duration::from_millis(chance.random_range(1..800))).await;
@@ -101,7 +103,9 @@ async fn a_gateway_killed_at_random_moments_loses_only_what_was_in_flight() -> R
     let mut gateway = house.witness.start_gateway(&house.site, &state)?;
     let channels = house.witness.register(&house.room).await?;
     let (mut chance, mut swallowed) = (StdRng::seed_from_u64(50), Vec::new());
-    for _ in 0..times(10, 50) {
+    let kills = times(10, 50);
+    println!("REPORT: the gateway is killed {kills} times");
+    for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(chance.random_range(300..3_000))).await;
         gateway.kill().await?;
         let counted = house.counted();
@@ -114,12 +118,14 @@ async fn a_gateway_killed_at_random_moments_loses_only_what_was_in_flight() -> R
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_whose_power_is_cut_at_random_moments_loses_only_what_was_in_flight() -> Result<()> {
     let Some(house) = House::build().await? else { return Ok(()) };
-    let Some(disk) = Disk::make(&house.witness.path("disk.image"), &house.witness.path("disk")) else { return Ok(()) };
+    let Some(disk) = Disk::make(FileSystem::Xfs, &house.witness.path("disk.image"), &house.witness.path("disk")) else { return Ok(()) };
     let state = house.witness.path("disk").join("state");
     let mut gateway = house.witness.start_gateway(&house.site, &state)?;
     let channels = house.witness.register(&house.room).await?;
     let (mut chance, mut swallowed) = (StdRng::seed_from_u64(51), Vec::new());
-    for _ in 0..times(10, 50) {
+    let cuts = times(10, 50);
+    println!("REPORT: the power is cut {cuts} times");
+    for _ in 0..cuts {
         tokio::time::sleep(Duration::from_millis(chance.random_range(500..3_000))).await;
         let from = house.counted().saturating_sub(IN_FLIGHT);
         disk.cut_power()?;
@@ -129,46 +135,4 @@ async fn a_gateway_whose_power_is_cut_at_random_moments_loses_only_what_was_in_f
         gateway = house.witness.start_gateway(&house.site, &state)?;
     }
     house.account(gateway, &state, channels, swallowed).await.map(drop)
-}
-
-/// A file system of its own on a loop device. `xfs_io shutdown` drops, for real, what was not synced.
-struct Disk {
-    image: PathBuf,
-    folder: PathBuf,
-}
-
-impl Disk {
-    /// `None`, said loudly, where it cannot be had.
-    fn make(image: &Path, folder: &Path) -> Option<Disk> {
-        let disk = Disk { image: image.to_owned(), folder: folder.to_owned() };
-        let made = std::fs::create_dir_all(folder).is_ok()
-            && std::fs::File::create(image).and_then(|file| file.set_len(320 << 20)).is_ok()
-            && run("mkfs.xfs", &["-q", &image.display().to_string()]).is_ok()
-            && disk.power_again().is_ok();
-        if !made {
-            println!("SKIPPED: no XFS on a loop device here (root and xfsprogs are needed), so no power was cut");
-        }
-        made.then_some(disk)
-    }
-
-    fn cut_power(&self) -> Result<()> {
-        run("xfs_io", &["-x", "-c", "shutdown", &self.folder.display().to_string()])
-    }
-
-    fn power_again(&self) -> Result<()> {
-        let _ = run("umount", &[&self.folder.display().to_string()]);
-        run("mount", &["-o", "loop", &self.image.display().to_string(), &self.folder.display().to_string()])
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = run("umount", &["-l", &self.folder.display().to_string()]);
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
-    let done = Command::new(program).args(arguments).output().with_context(|| format!("{program} runs"))?;
-    anyhow::ensure!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    Ok(())
 }

@@ -26,10 +26,11 @@ fn link(dtus: &Dtus, registration: &[u8]) -> Link {
     Link::along(&Road::Dtu { registration: registration.to_vec() }, TIMEOUT, &Workarounds::default(), dtus)
 }
 
-/// An answer with one register: the unit's number times a factor.
-fn answer(unit: u8, factor: u16) -> Vec<u8> {
+/// An answer whose first register is the unit's number times a factor.
+fn answer(unit: u8, count: u8, factor: u16) -> Vec<u8> {
     let [high, low] = (u16::from(unit) * factor).to_be_bytes();
-    let mut frame = vec![unit, 3, 2, high, low];
+    let mut frame = vec![unit, 3, count * 2, high, low];
+    frame.resize(3 + usize::from(count) * 2, 0);
     let crc = frame.iter().fold(0xFFFF_u16, |crc, byte| {
         (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
     });
@@ -41,7 +42,7 @@ fn answer(unit: u8, factor: u16) -> Vec<u8> {
 async fn slaves(mut stream: TcpStream, factor: u16, before: &'static [u8], behind: &'static [u8]) {
     let mut question = [0_u8; 8];
     while stream.read_exact(&mut question).await.is_ok() {
-        let bytes = [before, &answer(question[0], factor), behind].concat();
+        let bytes = [before, &answer(question[0], question[5], factor), behind].concat();
         if stream.write_all(&bytes).await.is_err() {
             return;
         }
@@ -52,7 +53,7 @@ async fn slaves(mut stream: TcpStream, factor: u16, before: &'static [u8], behin
 async fn read_soon(link: &mut Link, unit: u8) -> Result<Vec<u16>, Failure> {
     for _ in 0..500 {
         match link.read(unit, BLOCK).await {
-            Err(Failure::NoLine(_) | Failure::Wrong(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(Failure::NoLine(_) | Failure::Wrong(_) | Failure::NoAnswer(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
             done => return done,
         }
     }
@@ -102,6 +103,22 @@ async fn heartbeats_stand_anywhere_between_frames_and_a_registration_may_be_repe
 }
 
 #[tokio::test]
+async fn a_heartbeat_that_begins_like_a_unit_is_told_from_its_answers() {
+    for heartbeat in [&b"ping"[..], b"p"] {
+        let (dtus, _shutdown) = hall(&[b"SITE7"], heartbeat).await;
+        let mut modem = dial(&dtus).await;
+        modem.write_all(b"SITE7").await.unwrap();
+        let before: &'static [u8] = if heartbeat.len() == 1 { b"p" } else { b"pingping" };
+        tokio::spawn(slaves(modem, 10, before, b""));
+        let mut link = link(&dtus, b"SITE7");
+        for _ in 0..5 {
+            assert_eq!(read_soon(&mut link, b'p').await, Ok(vec![u16::from(b'p') * 10]));
+        }
+        assert_eq!(link.counters().snapshot().garbled, 0);
+    }
+}
+
+#[tokio::test]
 async fn bytes_of_a_heartbeat_within_an_answer_are_data() {
     // The heartbeat is the two data bytes of every answer of unit 5.
     let (dtus, _shutdown) = hall(&[b"SITE7"], &[0x00, 0x32]).await;
@@ -127,7 +144,7 @@ async fn a_second_connection_takes_the_place_of_the_first() {
     let mut modem = dial(&dtus).await;
     modem.write_all(b"SITE7").await.unwrap();
     tokio::spawn(slaves(modem, 20, b"", b""));
-    // Unit 1 still owes its answer; another one is asked at once.
+    assert_eq!(read_soon(&mut link, 1).await, Ok(vec![20]));
     assert_eq!(read_soon(&mut link, 2).await, Ok(vec![40]));
     let mut end = [0_u8; 64];
     while half_open.read(&mut end).await.is_ok_and(|bytes| bytes > 0) {}

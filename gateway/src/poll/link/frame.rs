@@ -29,8 +29,11 @@ pub enum Question {
 }
 
 /// A question of function 1 to 4 that the protocol allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reading(Block);
+
+/// By what a late answer can be told from another: its function, and its bytes of data where it counts them.
+pub type Shape = (u8, u8);
 
 impl Reading {
     /// `None` when it is no question: another function, nothing or too much asked for, or beyond the last address.
@@ -38,6 +41,17 @@ impl Reading {
         let is_reading = (1..=4).contains(&block.function);
         let fits = (1..=MOST_REGISTERS).contains(&block.count) && block.address.checked_add(block.count - 1).is_some();
         (is_reading && fits).then_some(Reading(block))
+    }
+
+    /// The same question for so many registers more (of coils and inputs: eight times as many), where that is one.
+    pub fn stretched(self, more: u16) -> Option<Reading> {
+        let more = if self.0.function <= 2 { more * 8 } else { more };
+        Reading::of(Block { count: self.0.count.checked_add(more)?, ..self.0 })
+    }
+
+    /// How many registers.
+    pub fn count(self) -> u16 {
+        self.0.count
     }
 }
 
@@ -71,6 +85,14 @@ impl Question {
     /// True when asking it again is not the same as asking it once.
     pub fn writes(&self) -> bool {
         matches!(self, Question::WriteSettings(_))
+    }
+
+    /// The shape of its answer.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Question::Read(Reading(block)) => (block.function, data_bytes(block) as u8),
+            Question::Identification | Question::WriteSettings(_) => (self.function(), 0),
+        }
     }
 
     fn function(&self) -> u8 {
@@ -170,6 +192,20 @@ fn objects(data: &[u8]) -> Option<Vec<(u8, String)>> {
     Some(objects)
 }
 
+/// Where the whole frame ends that these bytes begin with, if they do.
+pub fn whole(bytes: &[u8]) -> Option<usize> {
+    lengths(bytes).into_iter().flatten().find(|end| is_whole(bytes, *end))
+}
+
+/// The shape of a whole RTU frame.
+pub fn shape(frame: &[u8]) -> Shape {
+    match frame {
+        [_, function @ 1..=4, bytes, ..] => (*function, *bytes),
+        [_, function, ..] => (*function, 0),
+        _ => (0, 0),
+    }
+}
+
 /// What RTU bytes are, when this unit was asked this.
 pub fn rtu(bytes: &[u8], unit: u8, question: &Question) -> Heard {
     if is_header(bytes, unit, question) {
@@ -181,7 +217,7 @@ pub fn rtu(bytes: &[u8], unit: u8, question: &Question) -> Heard {
             None => Heard::More,
         };
     }
-    if let Some(end) = lengths(bytes).into_iter().flatten().find(|end| is_whole(bytes, *end)) {
+    if let Some(end) = whole(bytes) {
         let (of, function) = (bytes[0], bytes[1]);
         let why = if of == unit { format!("an answer to function {function}") } else { format!("a frame of unit {of}") };
         return Heard::Other { unit: of, why, end };
@@ -197,6 +233,11 @@ pub fn rtu(bytes: &[u8], unit: u8, question: &Question) -> Heard {
         }
     }
     Heard::More
+}
+
+/// True when the answer may begin like this, so that nothing may be taken off the front.
+pub fn may_begin(bytes: &[u8], unit: u8, question: &Question) -> bool {
+    bytes == [unit] || is_header(bytes, unit, question)
 }
 
 /// True when bytes that are no frame were nevertheless this unit's answer, damaged: nothing more of it will come. Noise

@@ -11,7 +11,7 @@ const PROBED_AFTER: u32 = 3;
 /// For the device's thinking and our own host's.
 pub const PROBE_MARGIN: Duration = Duration::from_millis(50);
 /// One probe in so many waits as long as the site file allows, for a unit that is slower than all others.
-const FULL_PROBE: u32 = 32;
+pub const FULL_PROBE: u32 = 32;
 
 /// What is known of the units on a line.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ impl Patience {
     pub fn pace(&self, unit: u8) -> Option<Duration> {
         let habit = self.units.get(&unit).filter(|habit| habit.answers >= KNOWN_AFTER)?;
         Some((habit.slowest * 2 + PROBE_MARGIN).min(self.most))
+    }
+
+    /// When an answer of a unit that answers well is overdue; `None` when nothing is known of its pace, or it is silent.
+    pub fn overdue(&self, unit: u8) -> Option<Duration> {
+        self.pace(unit).filter(|_| self.units.get(&unit).is_some_and(|habit| habit.misses == 0))
     }
 
     /// It answered after so long.

@@ -34,7 +34,8 @@ async fn slave(mut stream: impl Stream, is_rtu: bool, asked: Arc<Mutex<u32>>, se
         }
         let [a, b, c, d] = number.to_be_bytes();
         let answer = if is_rtu {
-            let mut frame = vec![question[0], 3, 4, a, b, c, d];
+            let mut frame = vec![question[0], 3, question[5] * 2, a, b, c, d];
+            frame.resize(3 + usize::from(question[5]) * 2, 0);
             let crc = crc16(&frame);
             frame.extend_from_slice(&crc.to_le_bytes());
             frame

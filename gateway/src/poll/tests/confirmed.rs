@@ -106,13 +106,28 @@ async fn a_true_rise_is_told_at_once_and_good_within_300_ms_before_any_other_dev
     assert_eq!(risen, [4, 4]);
 }
 
-/// What is told of one device whose n-th answer is the n-th of these tenths, and silence.
+/// Longer than the link asks again within one poll.
+const SILENCE_MS: u64 = 300;
+
+/// What is told of one device whose n-th answer is the n-th of these tenths, and silence for a while.
 async fn story(more: &str, answers: &'static [Option<u16>], told: usize) -> Vec<Outcome> {
     let clock = runtime_clock();
-    let (_publisher, mut published) = watch::channel(bus(1, 1_000, more, ""));
+    // Too short a period for a hurry.
+    let (_publisher, mut published) = watch::channel(bus(1, 400, more, ""));
     let mut answers = answers.iter().copied();
     let mut outcomes = Vec::new();
-    let answering = move |_| answers.next().unwrap_or(Some(50));
+    let (time, mut silent_until) = (clock.clone(), 0);
+    let answering = move |_| {
+        let now = time.mono().0;
+        if now < silent_until {
+            return None;
+        }
+        let answer = answers.next().unwrap_or(Some(50));
+        if answer.is_none() {
+            silent_until = now + SILENCE_MS;
+        }
+        answer
+    };
     polled(&mut published, &clock, answering, |one| {
         outcomes.push(one.outcome);
         outcomes.len() == told

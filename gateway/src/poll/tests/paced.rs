@@ -42,3 +42,32 @@ async fn flat_out_a_dead_device_is_only_probed() {
     assert!((10..=20).contains(&asked[1]), "{asked:?}");
     assert!(asked[0] + asked[2] > 800, "{asked:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_takes_as_long_as_the_plan_says() {
+    // One register at 1200 baud: 8 and 7 characters of 8.33 ms. The device waits for 3.5 characters of silence, so that it
+    // knows the question has ended, and thinks for 5 ms.
+    let mut bus = bus(3, 10_000, "", "flat_out = true");
+    let (parity, stop_bits) = (tokio_serial::Parity::None, tokio_serial::StopBits::One);
+    bus.road = link::Road::Serial { path: "/dev/null".to_owned(), baud: 1_200, parity, stop_bits };
+    let planned_us = Plan::of(&bus).cycle_us();
+    let (character_us, clock) = (10_000_000 / 1_200, runtime_clock());
+    let exchange = Duration::from_micros(character_us * (8 + 7) + character_us * 7 / 2 + 5_000);
+    let (_publisher, mut published) = watch::channel(bus);
+    let mut at = Vec::new();
+    // `polled` leaves 4 ms between frames where this line needs 29 ms.
+    let exchange = exchange + Duration::from_micros(character_us * 7 / 2 - 4_000);
+    polled_at(
+        exchange,
+        &mut published,
+        &clock,
+        |_| Some(50),
+        |told| {
+            at.push(told.at);
+            at.len() == 31
+        },
+    )
+    .await;
+    let cycle_us = (at[30] - at[0]) * 1_000 / 10;
+    assert!((cycle_us as f64 / planned_us as f64 - 1.0).abs() < 0.02, "{cycle_us} where {planned_us} were planned");
+}

@@ -102,7 +102,11 @@ pub(super) async fn slave(mut stream: impl Stream, is_rtu: bool, asked: Arc<Mute
         let malice = if random.random_bool(share) { ALL[random.random_range(0..ALL.len())] } else { Malice::None };
         let unit = question[if is_rtu { 0 } else { 6 }];
         let [a, b, c, d] = number.to_be_bytes();
-        let right = framed(is_rtu, &question, unit, 0, &[3, 4, a, b, c, d]);
+        // As many registers as were asked for, the first two the number of the question.
+        let bytes = question[length - if is_rtu { 3 } else { 1 }] * 2;
+        let mut body = vec![3, bytes, a, b, c, d];
+        body.resize(2 + usize::from(bytes), 0);
+        let right = framed(is_rtu, &question, unit, 0, &body);
         let wrong = random.random::<u32>().to_be_bytes();
         let [p, q, r, s] = wrong;
         let bytes = match malice {
