@@ -138,7 +138,7 @@ impl Inbox {
     pub fn wait(&self, most: Duration, group_is_begun: bool) -> Work {
         let mut desk = self.desk();
         desk.looks_by_itself = group_is_begun;
-        if !desk.rung && !(desk.work.sack.records() > 0 && !group_is_begun) {
+        if !desk.rung && (group_is_begun || desk.work.sack.records() == 0) {
             let slept = self.bell.wait_timeout_while(desk, most, |desk| !desk.rung);
             desk = slept.unwrap_or_else(PoisonError::into_inner).0;
         }
