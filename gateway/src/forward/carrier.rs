@@ -147,7 +147,12 @@ impl Carrier {
         } else if standing.epoch != 0 {
             self.machine.durable(standing.floor, standing.highest);
         }
-        self.standing = standing;
+        // Without a disk there is nothing new to say of sequences; an epoch of zero would be another gateway's to the collector.
+        let before = std::mem::replace(&mut self.standing, standing);
+        if self.standing.epoch == 0 {
+            let Standing { epoch, floor, highest, unacknowledged, bytes, capacity, .. } = before;
+            self.standing = Standing { epoch, floor, highest, unacknowledged, bytes, capacity, ..std::mem::take(&mut self.standing) };
+        }
         self.publish_status();
     }
 

@@ -75,6 +75,8 @@ struct State {
     /// What a spool had not committed when it stopped, and its epoch; settled when it is open again.
     taken_back: Option<(u64, Vec<Record>)>,
     note: Option<Note>,
+    /// An epoch, and up to where the disk has confirmed it.
+    confirmed: (u64, u64),
     /// Records appended and not committed.
     uncommitted: usize,
     /// When the group that was begun is to be committed.
@@ -206,6 +208,14 @@ impl Keeper {
         for hole in report.holes.iter().filter(|hole| !declared.covers(hole.first, hole.last)) {
             warn!(first = hole.first, last = hole.last, "the spool lost records to damage");
             state.waiting.push_first(Class::Other, &Kept::Gap(gap(hole)).to_bytes());
+        }
+        // A disk that forgets what it confirmed must not make us give a sequence twice: somebody may have seen it.
+        let (epoch, highest) = state.confirmed;
+        if epoch == spool.epoch() && spool.highest() < highest {
+            let (first, last) = spool.skip(highest - spool.highest());
+            error!(first, last, "the disk has lost records that it had confirmed");
+            let declared = Gap { first, last, why: GapCause::StorageFailed.into(), lost: last - first + 1 };
+            state.waiting.push_first(Class::Other, &Kept::Gap(declared).to_bytes());
         }
         if let Some(note) = state.note {
             spool.set_note(&note.encode());
@@ -382,6 +392,7 @@ impl Keeper {
             standing.epoch = spool.epoch();
             standing.floor = spool.floor();
             standing.highest = spool.highest();
+            state.confirmed = (standing.epoch, standing.highest);
             standing.unacknowledged = spool.unacknowledged();
             standing.bytes = spool.bytes();
             standing.capacity = spool.capacity();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 
 /// An authority and the folder that its papers lie in.
 pub struct Authority {
@@ -16,6 +16,8 @@ impl Authority {
     pub fn found(folder: &Path) -> Result<Authority> {
         let mut params = CertificateParams::new(vec![])?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate whose issuer has its own name for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, format!("authority {:08x}", rand::random::<u32>()));
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let authority = Authority { folder: folder.to_owned(), issuer };
         authority.write("ca.pem", &authority.issuer.pem())?;
@@ -45,6 +47,7 @@ impl Authority {
     pub fn sign(&self, made_out_to: &str, years: (i32, i32)) -> Result<(String, String)> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(vec![made_out_to.to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, made_out_to);
         params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -44,8 +44,7 @@ impl House {
                 device + 2
             );
             for counter in 0..COUNTERS {
-                text +=
-                    &format!("[[bus.device.channel]]\nkey = \"count\"\ntag = \"c{counter}\"\nquantity = \"count\"\nunit = \"1\"\n");
+                text += &format!("[[bus.device.channel]]\nkey = \"count\"\ntag = \"c{counter}\"\nquantity = \"count\"\nunit = \"1\"\n");
             }
         }
         write(&self.site, &text)
@@ -211,7 +210,8 @@ async fn a_rotten_segment_costs_what_was_in_it_and_never_the_start() -> Result<(
     house.collector.kill().await?;
     let segments = || {
         let files = std::fs::read_dir(state.join("spool").join("log")).into_iter().flatten().flatten();
-        let mut paths: Vec<PathBuf> = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "segment")).collect();
+        let mut paths: Vec<PathBuf> =
+            files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|e| e == "segment")).collect();
         paths.sort();
         paths
     };
