@@ -16,6 +16,7 @@ use gateway::clock::Clock;
 use gateway::forward::Content;
 use gateway::interpret::{Answer, At, Memory, interpret};
 use gateway::poll::ask;
+use gateway::poll::dtu::Dtus;
 use gateway::poll::link::{Failure, Link};
 use gateway::site::Site;
 use measurement::Outcome;
