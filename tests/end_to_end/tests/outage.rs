@@ -27,7 +27,7 @@ const OUTAGE: Duration = Duration::from_secs(24);
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// What somebody at the broker saw since it is back.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Seen {
     /// When each gateway was first heard of, by the wall clock.
     first: HashMap<String, i64>,
@@ -88,7 +88,7 @@ async fn thirty_posts_come_back_spread_out_with_the_new_before_the_old_and_nothi
     };
     room.until("every gateway's ledger is closed without a gap", PATIENCE, "ledger", all_stored).await?;
     let all: u64 = fed.iter().sum();
-    let seen = seen.lock().expect("nobody panics here");
+    let seen = seen.lock().expect("nobody panics here").clone();
     let firsts: Vec<i64> = seen.first.values().map(|at| at - back_at.0).collect();
     let spread = firsts.iter().max().unwrap_or(&0) - firsts.iter().min().unwrap_or(&0);
     println!(
