@@ -129,9 +129,10 @@ fn checked_bus(
     let mut devices = Vec::with_capacity(bus.device.len());
     for device in bus.device {
         let unit = *device.unit.get_ref();
-        // Modbus over serial line 2.2: 0 is broadcast, 248-255 are reserved. TCP devices use 0 and 255 as well.
+        // Modbus over serial line 2.2: 0 is broadcast; 248 to 255 are reserved, but a Senseair S8 answers to 0xFE whatever its
+        // own id. TCP devices use 0 and 255 as well.
         let serial_line = !matches!(road, Road::Tcp(_));
-        let (low, high) = if serial_line { (1, 247) } else { (0, 255) };
+        let (low, high) = if serial_line { (1, 254) } else { (0, 255) };
         if !(low..=high).contains(&unit) {
             return Err((device.unit.span(), format!("unit {unit} must lie between {low} and {high}")));
         }

@@ -77,7 +77,7 @@ fn a_bad_address_is_refused() {
 
 #[test]
 fn a_unit_id_that_no_serial_device_can_have_is_refused() {
-    assert_eq!(refused("unit = 2", "unit = 0"), "site.toml:23: unit 0 must lie between 1 and 247");
+    assert_eq!(refused("unit = 2", "unit = 0"), "site.toml:23: unit 0 must lie between 1 and 254");
 }
 
 #[test]

@@ -72,15 +72,18 @@ impl Row {
     }
 
     fn judge_value(&mut self, value: Value, doubt: Option<Doubt>, seen: &Observation, pause_ms: u64, moment: &mut Moment<'_>) {
-        for slot in [&mut self.fault, &mut self.not_protecting].into_iter().flatten() {
+        // What was read only once may raise an alarm; it ends none.
+        let is_proof = doubt != Some(Doubt::Unconfirmed);
+        for slot in [&mut self.fault, &mut self.not_protecting].into_iter().flatten().filter(|_| is_proof) {
             end_if_active(slot, seen, moment);
         }
         let over = is_over_range(value, doubt, self.ceiling);
         if let Some(slot) = &mut self.over_range {
-            if over {
-                raise_or_reraise(slot, &self.facts, &Opening::by(seen, 0, false), moment);
-            } else {
-                end_if_active(slot, seen, moment);
+            match (over, is_proof) {
+                // It counts as high below, and latches once it is confirmed.
+                (_, false) => {}
+                (true, true) => raise_or_reraise(slot, &self.facts, &Opening::by(seen, 0, false), moment),
+                (false, true) => end_if_active(slot, seen, moment),
             }
             self.over_range_latched = slot.open.is_some();
         }
@@ -88,7 +91,10 @@ impl Row {
         // counts as high whatever it says.
         let counts_as_high = over || self.over_range_latched;
         for watch in &mut self.limits {
-            watch.judge(&self.facts, as_compared(watch.monitor.limit(), value, counts_as_high), seen, self.live_since, pause_ms, moment);
+            let compared = as_compared(watch.monitor.limit(), value, counts_as_high);
+            if is_proof || !watch.monitor.is_exceeded() || !watch.monitor.limit().is_released(compared) {
+                watch.judge(&self.facts, compared, seen, self.live_since, pause_ms, moment);
+            }
         }
     }
 }

@@ -108,6 +108,12 @@ fn a_second_unconfirmed_value_confirms_nothing() {
 }
 
 #[test]
+fn an_unconfirmed_value_ends_no_alarm() {
+    let outcomes = [good(12.0), doubtful(0.0, Doubt::Unconfirmed), good(12.0)];
+    check_rules(vec![limit(METHANE)], &outcomes, &[(0, Raised)]);
+}
+
+#[test]
 fn an_alarm_that_comes_back_unacknowledged_is_the_same_alarm() {
     let mut bench = Bench::new(&[channel(1, vec![limit(METHANE)])]);
     bench.live(good(12.0));
