@@ -49,6 +49,12 @@ async fn everything_is_stored_once(kind: Kind, outage: Duration) -> Result<()> {
     plant.tell(|told| told.steady = GAS);
     let standing = room.until("the live alarm", PATIENCE, "alarms", |alarms| limit_of(alarms, steady)).await?;
     assert_eq!(standing["late"], false, "{standing}");
+    // One reading raises it, a second one, asked for at once, confirms it: only then does nothing live still move it.
+    let confirmed = format!("alarms/{}", standing["id"].as_str().context("an id")?);
+    room.until("the alarm is confirmed", PATIENCE, &confirmed, |alarm| {
+        alarm["transitions"].as_array()?.iter().any(|transition| transition["event"] == "confirmed").then_some(())
+    })
+    .await?;
 
     // 1. The collector. Gas comes and goes while it is dead.
     collector.kill().await?;
