@@ -166,10 +166,10 @@ impl Post {
         let mut carrier = Carrier::new(config, clock.clone(), inbox.clone(), status.clone(), catalogue, catalogues.clone(), look.clone());
         carrier.promise = carrier_promise.clone();
         let boot = clock.boot();
-        let stop = inbox.clone();
+        let stop = StopsKeeper(inbox.clone());
         tokio::spawn(async move {
             carrier.run(reports, shutdown).await;
-            stop.ask(Ask::Stop);
+            drop(stop);
             let _ = thread.await;
             let _ = done.send(true);
         });
@@ -249,6 +249,15 @@ fn pack(entries: &[NewEntry], sack: &mut Sack) {
 
 /// What a reading takes of the spool at most, its share of notes and segment headers left out (under 1 %).
 pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
+
+/// Ends the keeper, also when the runtime falls before a shutdown was asked for: its thread would hold the runtime up for ever.
+struct StopsKeeper(Arc<Inbox>);
+
+impl Drop for StopsKeeper {
+    fn drop(&mut self) {
+        self.0.ask(Ask::Stop);
+    }
+}
 
 /// This machine's mark, from its machine id: a spool carried to another machine begins a new epoch.
 pub fn holder() -> u64 {
