@@ -170,24 +170,26 @@ async fn everything_is_read(folder: &Path, devices: &[Device], trouble: Trouble,
     let site = Site::parse(&folder.join("site.toml"), &text)?;
     let gateway = gateway::run(site, folder.join("state"), gateway::clock::Clock::system(true), stop.clone()).await?;
 
-    let mut failures = Vec::new();
-    let mut seen = 0;
+    // Each channel is waited for until it shows something other than the trouble that there is; what it shows then is judged.
+    let mut waiting: BTreeMap<String, (&Device, &String, &toml::Value)> = BTreeMap::new();
     for device in devices {
-        for (key, expected) in &device.expect {
-            let tag = format!("{}/{key}", device.name);
-            let what = format!("a reading of {tag}");
-            let channel = room.until(&what, PATIENCE, "channels", |channels| {
-                let channel = channels.as_array()?.iter().find(|channel| channel["tag"] == tag)?;
-                let is_trouble = trouble.seed != 0 && TROUBLES.iter().any(|fault| channel["fault"] == *fault);
-                (channel["sampled_at"].is_i64() && channel["fault"] != "NotYetRead" && !is_trouble).then(|| channel.clone())
-            });
-            let channel = channel.await?;
-            seen += 1;
-            if !is_as_expected(&channel, expected) {
+        waiting.extend(device.expect.iter().map(|(key, expected)| (format!("{}/{key}", device.name), (device, key, expected))));
+    }
+    let (seen, mut failures) = (waiting.len(), Vec::new());
+    let all = room.until("a reading of every channel", PATIENCE, "channels", |channels| {
+        for channel in channels.as_array()? {
+            let is_trouble = trouble.seed != 0 && TROUBLES.iter().any(|fault| channel["fault"] == *fault);
+            if !channel["sampled_at"].is_i64() || channel["fault"] == "NotYetRead" || is_trouble {
+                continue;
+            }
+            let Some((device, key, expected)) = channel["tag"].as_str().and_then(|tag| waiting.remove(tag)) else { continue };
+            if !is_as_expected(channel, expected) {
                 failures.push(format!("{} {key}: expected {expected}, the collector shows {channel}", device.profile));
             }
         }
-    }
+        waiting.is_empty().then_some(())
+    });
+    all.await?;
     if trouble.seed != 0 {
         // By now every device was asked many times; every reading of it is judged, not only the last.
         tokio::time::sleep(Duration::from_secs(20)).await;

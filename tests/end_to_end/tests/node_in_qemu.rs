@@ -110,7 +110,7 @@ async fn gas_at_the_node_is_heard_there_and_alarms_in_the_control_room_and_no_fa
         entries.iter().find(|entry| entry["text_en"].as_str().is_some_and(|text| text.contains("hooked restarted"))).cloned()
     });
     let told = told.await?;
-    assert!(told["text_en"].as_str().is_some_and(|text| text.contains("restarted (Watchdog)")), "{told}");
+    assert!(told["text_en"].as_str().is_some_and(|text| text.contains("restarted: a duty hung and its watchdog bit")), "{told}");
     println!("journal: {}", told["text_en"]);
     channel(&room, "hooked/o2", |o2| o2["quality"] == "good").await?;
 
