@@ -170,7 +170,8 @@ async fn everything_is_read(folder: &Path, devices: &[Device], trouble: Trouble,
     let site = Site::parse(&folder.join("site.toml"), &text)?;
     let gateway = gateway::run(site, folder.join("state"), gateway::clock::Clock::system(true), stop.clone()).await?;
 
-    // Each channel is waited for until it shows something other than the trouble that there is; what it shows then is judged.
+    // Each channel is waited for until it shows something other than the trouble that there is, and that is confirmed by a
+    // second reading where it claims something; what it shows then is judged.
     let mut waiting: BTreeMap<String, (&Device, &String, &toml::Value)> = BTreeMap::new();
     for device in devices {
         waiting.extend(device.expect.iter().map(|(key, expected)| (format!("{}/{key}", device.name), (device, key, expected))));
@@ -179,7 +180,7 @@ async fn everything_is_read(folder: &Path, devices: &[Device], trouble: Trouble,
     let all = room.until("a reading of every channel", PATIENCE, "channels", |channels| {
         for channel in channels.as_array()? {
             let is_trouble = trouble.seed != 0 && TROUBLES.iter().any(|fault| channel["fault"] == *fault);
-            if !channel["sampled_at"].is_i64() || channel["fault"] == "NotYetRead" || is_trouble {
+            if !channel["sampled_at"].is_i64() || channel["fault"] == "NotYetRead" || is_trouble || channel["doubt"] == "Unconfirmed" {
                 continue;
             }
             let Some((device, key, expected)) = channel["tag"].as_str().and_then(|tag| waiting.remove(tag)) else { continue };
