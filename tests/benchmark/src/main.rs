@@ -62,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         let mut figures = Vec::new();
         if !arguments.gateway_only {
             measure(&arguments, &mut figures).await?;
+            flood(&mut figures).await?;
         }
         if benchmark::gateway::broker_is_there() {
             gateways(arguments.seconds.min(20), &mut figures).await?;
@@ -107,6 +108,14 @@ async fn gateways(seconds: u64, figures: &mut Vec<String>) -> anyhow::Result<()>
             done(line);
         }
     }
+    Ok(())
+}
+
+async fn flood(figures: &mut Vec<String>) -> anyhow::Result<()> {
+    use benchmark::flood::{ALARMS, took_s};
+    let took = took_s(|recorded| progress(&format!("a flood: {recorded} of {ALARMS} alarms recorded"))).await?;
+    figures.push(format!("{ALARMS} alarms at once     recorded with their notices in {took:.1} s"));
+    done("a flood of alarms");
     Ok(())
 }
 
