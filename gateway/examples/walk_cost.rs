@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [("eight plain registers", plain()?), ("four gases with status registers", Profile::find("cn-multigas-10reg", "".as_ref())?)]
     {
         let device = device(profile)?;
-        let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
+        let keys: Vec<&str> = device.channels.iter().map(|channel| &*channel.key).collect();
         let questions = device.profile.blocks(&keys, &Workarounds::default());
         let mut memory = Memory::default();
         let mut readings = 0;
@@ -48,7 +48,7 @@ fn device(profile: Profile) -> Result<gateway::site::Device, Box<dyn std::error:
         );
     }
     let mut device = Site::parse("site.toml".as_ref(), &text)?.buses.remove(0).devices.remove(0);
-    device.channels.iter_mut().zip(keys).for_each(|(channel, key)| channel.key = key);
-    device.profile = profile;
+    device.channels.iter_mut().zip(keys).for_each(|(channel, key)| channel.key = key.into());
+    device.profile = profile.into();
     Ok(device)
 }

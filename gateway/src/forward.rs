@@ -19,6 +19,7 @@ use carrier::Carrier;
 use inbox::{Ask, Inbox};
 use keeper::Keeper;
 use record::{Kept, Note};
+use rhythm::Rhythm;
 use sack::Sack;
 
 mod carrier;
@@ -29,6 +30,7 @@ pub mod machine;
 pub mod mqtt;
 mod pace;
 pub mod record;
+mod rhythm;
 mod sack;
 mod thin;
 
@@ -60,7 +62,7 @@ pub struct PostConfig {
     pub spool: PathBuf,
     /// Bytes the spool may take on disk, its reserve included.
     pub capacity_bytes: u64,
-    /// An append that is not urgent waits so long for company before it is committed.
+    /// What is not urgent is committed this often on average, and an entry waits no longer than this.
     pub group_ms: u64,
     /// Program version, for the birth message.
     pub version: String,
@@ -155,7 +157,7 @@ impl Post {
         let keeper = Keeper {
             directory: config.spool.join("log"),
             capacity_bytes: config.capacity_bytes,
-            group_ms: config.group_ms,
+            rhythm: Rhythm::new(config.group_ms, clock.mono()),
             holder: holder(),
             clock: clock.clone(),
             inbox: inbox.clone(),

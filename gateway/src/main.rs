@@ -81,7 +81,9 @@ enum Command {
 #[error("{0}")]
 struct Usage(String);
 
-#[tokio::main]
+/// One thread asks and sends: two would wake each other for every answer, which costs more than the answer. The disk has a thread
+/// of its own (`forward/keeper`).
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rumqttc=warn".into());
     tracing_subscriber::fmt()

@@ -279,7 +279,7 @@ fn questions(device: &Device, workarounds: &Workarounds) -> Vec<Block> {
 }
 
 fn keys(device: &Device) -> Vec<&str> {
-    device.channels.iter().map(|channel| channel.key.as_str()).collect()
+    device.channels.iter().map(|channel| &*channel.key).collect()
 }
 
 /// Asks a device for everything its channels need.

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use measurement::{Limit, Unit};
@@ -128,8 +129,8 @@ pub struct Device {
     pub name: String,
     /// Modbus unit id.
     pub unit: u8,
-    /// What its registers mean.
-    pub profile: Profile,
+    /// What its registers mean; one for all devices of a kind, so that it stays in the processor's cache.
+    pub profile: Arc<Profile>,
     /// How often it is read.
     pub period_ms: u64,
     /// True when this site lets the settings block of this Davy node be written (FC16, nothing else is).
@@ -146,7 +147,7 @@ pub struct Channel {
     /// Its place in the catalogue.
     pub number: u32,
     /// The profile's key for it.
-    pub key: String,
+    pub key: Arc<str>,
     /// `device/tag`.
     pub tag: String,
     /// For people.

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::inbox::{Ask, FULL_GROUP, Inbox, Work};
 use super::record::{Kept, Note};
+use super::rhythm::Rhythm;
 use super::sack::{Mark, Sack};
 use super::thin::{Thinning, gap};
 use crate::clock::{Clock, Promise};
@@ -58,8 +59,8 @@ pub struct Standing {
 pub struct Keeper {
     pub directory: PathBuf,
     pub capacity_bytes: u64,
-    /// Commits wait so long for company, unless something is urgent.
-    pub group_ms: u64,
+    /// When what is not urgent is committed.
+    pub rhythm: Rhythm,
     pub holder: u64,
     pub clock: Clock,
     pub inbox: Arc<Inbox>,
@@ -121,7 +122,7 @@ impl Keeper {
         state.undeclared += lost;
         self.write_waiting(state);
         if state.uncommitted > 0 && state.commit_due.is_none() {
-            state.commit_due = Some(now + self.group_ms);
+            state.commit_due = Some(self.rhythm.due(MonotonicMs(now)).0);
         }
         let stop = work.asks.iter().any(|ask| matches!(ask, Ask::Stop));
         let is_due = state.uncommitted >= FULL_GROUP || state.commit_due.is_some_and(|due| now >= due);
@@ -323,6 +324,7 @@ impl Keeper {
         let began = self.clock.mono().0;
         let committed = spool.commit(self.clock.wall().0);
         let now = self.clock.mono().0;
+        self.rhythm.committed(MonotonicMs(now));
         let took = now.saturating_sub(began);
         if took >= state.slowest.0 || now >= state.slowest.1 {
             state.slowest = (took, now + 60_000);

@@ -71,7 +71,7 @@ impl Plan {
             .devices
             .iter()
             .map(|device| {
-                let keys: Vec<&str> = device.channels.iter().map(|channel| channel.key.as_str()).collect();
+                let keys: Vec<&str> = device.channels.iter().map(|channel| &*channel.key).collect();
                 let blocks = device.profile.blocks(&keys, &bus.workarounds);
                 let asking: u64 = blocks.iter().map(|block| timing.exchange_us(u64::from(block.count))).sum();
                 let poll_us = asking + timing.reopening_us;

@@ -1,5 +1,8 @@
 //! Which device is asked next: pure. Every device has its period; a silent one is asked rarely, so that it
 //! never delays the others, and its silence is still reported every period.
+//!
+//! A period begins when the clock is a multiple of it, on every bus alike: one waking serves all that is due, and what
+//! it brings is committed and sent together. To wake, and to write a block of flash, costs more than to ask.
 
 /// Failures in a row after which a device is only probed.
 const FAILURES_TO_OPEN: u32 = 3;
@@ -52,20 +55,18 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Devices with these periods, their first questions spread over the shortest.
+    /// Devices with these periods, all of them due at once and from then on when their periods begin.
     pub fn new(periods_ms: &[u64], now: u64) -> Schedule {
-        let spread = periods_ms.iter().copied().min().unwrap_or(0);
-        let count = periods_ms.len().max(1) as u64;
-        let slot = |(place, period_ms): (usize, &u64)| Slot {
-            period_ms: *period_ms,
-            due: now + spread * place as u64 / count,
+        let slot = |period_ms: &u64| Slot {
+            period_ms: (*period_ms).max(1),
+            due: now,
             failures: 0,
             probe_at: 0,
             hurry_ms: None,
             asked_at: now,
             turn: 0,
         };
-        Schedule { slots: periods_ms.iter().enumerate().map(slot).collect(), is_flat_out: false, turns: 0 }
+        Schedule { slots: periods_ms.iter().map(slot).collect(), is_flat_out: false, turns: 0 }
     }
 
     /// Devices that are asked in turn, without a pause. The periods say only how often a silence is reported.
@@ -103,8 +104,7 @@ impl Schedule {
         // Missed slots are left out, not made up for: an overloaded bus must not fall further behind. Asked in a
         // hurry, before its time, a device keeps its time.
         if began >= slot.due {
-            let late = (began - slot.due) / slot.period_ms.max(1);
-            slot.due += (late + 1) * slot.period_ms.max(1);
+            slot.due = (began / slot.period_ms + 1) * slot.period_ms;
         }
         if !asked {
             return;
@@ -149,6 +149,18 @@ mod tests {
             }
         }
         assert_eq!(asked, [10, 10, 20]);
+    }
+
+    #[test]
+    fn everybody_is_due_at_once_and_then_together_with_the_other_buses() {
+        for began in [0, 7, 1_999] {
+            let mut schedule = Schedule::new(&[1_000, 500], began);
+            for place in [0, 1] {
+                assert_eq!(schedule.next(began), Next::Ask(place));
+                schedule.done(place, began, true, true);
+            }
+            assert_eq!(schedule.next(began), Next::Wait((began / 500 + 1) * 500));
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn bus(devices: usize, period_ms: u64, more: &str, top: &str) -> Bus {
         );
     }
     let mut bus = Site::parse(std::path::Path::new("site.toml"), &text).unwrap().buses.remove(0);
-    bus.devices.iter_mut().for_each(|device| device.profile = Profile::parse("tenths", profile).unwrap());
+    bus.devices.iter_mut().for_each(|device| device.profile = Arc::new(Profile::parse("tenths", profile).unwrap()));
     bus
 }
 

@@ -1,7 +1,8 @@
 //! What is wrong with a site file that parses: one sentence, before anything is opened by it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use measurement::{Direction, Limit, Unit, Value};
@@ -14,6 +15,40 @@ use crate::forward::BrokerConfig;
 use crate::health;
 use crate::poll::link::Road;
 use crate::poll::plan::Plan;
+
+/// What the whole site has used so far.
+#[derive(Default)]
+struct Used {
+    /// Channels.
+    channels: u32,
+    devices: HashSet<String>,
+    /// Which bus uses a road.
+    roads: HashMap<String, String>,
+    profiles: HashMap<String, Arc<Profile>>,
+    keys: HashSet<Arc<str>>,
+}
+
+impl Used {
+    /// The same profile for all devices of a kind.
+    fn profile(&mut self, name: &str, beside: &Path) -> Result<Arc<Profile>, String> {
+        if let Some(profile) = self.profiles.get(name) {
+            return Ok(profile.clone());
+        }
+        let profile = Arc::new(Profile::find(name, beside)?);
+        self.profiles.insert(name.to_owned(), profile.clone());
+        Ok(profile)
+    }
+
+    /// The same text for the same key.
+    fn key(&mut self, key: String) -> Arc<str> {
+        let key: Arc<str> = key.into();
+        if let Some(known) = self.keys.get(&key) {
+            return known.clone();
+        }
+        self.keys.insert(key.clone());
+        key
+    }
+}
 
 pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
     let gateway = GatewayId::new(raw.gateway.get_ref().clone()).map_err(|error| (raw.gateway.span(), error.to_string()))?;
@@ -45,13 +80,11 @@ pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
         listen => listen.map(Spanned::into_inner),
     };
     let dtu = raw.dtu.map(|dtu| DtuListener { listen: dtu.listen, heartbeat: bytes_written(&dtu.heartbeat) });
-    let mut number = 0;
-    let mut names = HashMap::new();
-    let mut roads = HashMap::new();
+    let mut used = Used::default();
     let mut buses = Vec::with_capacity(raw.bus.len());
     for bus in raw.bus {
         let span = bus.name.span();
-        buses.push(checked_bus(bus, beside, &mut number, &mut names, &mut roads)?);
+        buses.push(checked_bus(bus, beside, &mut used)?);
         if let Some(Bus { name, road: Road::Dtu { .. }, .. }) = buses.last().filter(|_| dtu.is_none()) {
             return Err((
                 span,
@@ -78,13 +111,7 @@ pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
     })
 }
 
-fn checked_bus(
-    bus: raw::Bus,
-    beside: &Path,
-    number: &mut u32,
-    names: &mut HashMap<String, ()>,
-    roads: &mut HashMap<String, String>,
-) -> Result<Bus, Mistake> {
+fn checked_bus(bus: raw::Bus, beside: &Path, used: &mut Used) -> Result<Bus, Mistake> {
     let span = bus.name.span();
     let name = bus.name.into_inner();
     let (road, road_span) = match (bus.tcp, bus.rtu_over_tcp, bus.serial, bus.dtu) {
@@ -119,7 +146,7 @@ fn checked_bus(
         }
         _ => return Err((span, format!("bus {name:?} needs exactly one of tcp, rtu_over_tcp, serial and dtu"))),
     };
-    if let Some(other) = roads.insert(road.to_string(), name.clone()) {
+    if let Some(other) = used.roads.insert(road.to_string(), name.clone()) {
         return Err((road_span, format!("bus {name:?} uses {road}, which bus {other:?} uses already; put their devices on one bus")));
     }
     if !(10..=60_000).contains(bus.timeout_ms.get_ref()) {
@@ -142,7 +169,7 @@ fn checked_bus(
                 format!("unit {unit} is already device {other:?} on bus {name:?}; every device on a bus needs its own"),
             ));
         }
-        devices.push(checked_device(device, beside, number, names)?);
+        devices.push(checked_device(device, beside, used)?);
     }
     let workarounds = checked_workarounds(bus.workarounds)?;
     let bus = Bus { name, road, timeout_ms: bus.timeout_ms.into_inner(), workarounds, flat_out: bus.flat_out, devices };
@@ -194,7 +221,7 @@ fn bytes_written(text: &str) -> Vec<u8> {
     bytes.unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
-fn checked_device(raw: raw::Device, beside: &Path, number: &mut u32, names: &mut HashMap<String, ()>) -> Result<Device, Mistake> {
+fn checked_device(raw: raw::Device, beside: &Path, used: &mut Used) -> Result<Device, Mistake> {
     let span = raw.name.span();
     let name = raw.name.into_inner();
     if name.is_empty() || name.contains('/') {
@@ -203,13 +230,13 @@ fn checked_device(raw: raw::Device, beside: &Path, number: &mut u32, names: &mut
     if name == health::DEVICE {
         return Err((span, format!("device name {name:?} is taken by the gateway's own health; name it otherwise")));
     }
-    if names.insert(name.clone(), ()).is_some() {
+    if !used.devices.insert(name.clone()) {
         return Err((span, format!("device {name:?} is there twice; names are unique in a site")));
     }
     if !(100..=3_600_000).contains(raw.period_ms.get_ref()) {
         return Err((raw.period_ms.span(), format!("period_ms {} must lie between 100 and 3600000", raw.period_ms.get_ref())));
     }
-    let profile = Profile::find(raw.profile.get_ref(), beside).map_err(|why| (raw.profile.span(), why))?;
+    let profile = used.profile(raw.profile.get_ref(), beside).map_err(|why| (raw.profile.span(), why))?;
     let is_node = profile.is_davy_node;
     if let Some(hash) = raw.settings_hash.as_ref().filter(|_| !is_node) {
         return Err((hash.span(), format!("settings_hash is for Davy nodes; {} is none", profile.id)));
@@ -250,8 +277,8 @@ fn checked_device(raw: raw::Device, beside: &Path, number: &mut u32, names: &mut
         }
         let limits = channel.limit.iter().map(|limit| checked_limit(limit, range)).collect::<Result<_, _>>()?;
         channels.push(Channel {
-            number: *number,
-            key: channel.key.into_inner(),
+            number: used.channels,
+            key: used.key(channel.key.into_inner()),
             name: if channel.name.is_empty() { tag.clone() } else { channel.name },
             tag,
             quantity: channel.quantity,
@@ -262,7 +289,7 @@ fn checked_device(raw: raw::Device, beside: &Path, number: &mut u32, names: &mut
             max_step: channel.max_step.map(Spanned::into_inner),
             limits,
         });
-        *number += 1;
+        used.channels += 1;
     }
     Ok(Device {
         name,

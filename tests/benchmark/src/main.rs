@@ -53,12 +53,14 @@ enum Child {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(Child::GatewayChild { site, state, flat_out }) = arguments.child {
+        // As `davy-gateway` has it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(benchmark::gateway::child(&site, state, flat_out));
+    }
     // As many threads as a small collector has: the figure is for two cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        if let Some(Child::GatewayChild { site, state, flat_out }) = arguments.child {
-            return benchmark::gateway::child(&site, state, flat_out).await;
-        }
         let mut figures = Vec::new();
         if !arguments.gateway_only {
             measure(&arguments, &mut figures).await?;
