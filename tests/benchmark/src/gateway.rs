@@ -22,11 +22,11 @@ use crate::usage;
 const WARM_UP: Duration = Duration::from_secs(5);
 
 /// So many devices share a connection, as behind a serial server.
-const PER_SLAVE: u16 = 10;
+pub const PER_SLAVE: u16 = 10;
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 
 /// What a gateway is asked to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
     /// Devices of `channels` registers each.
     pub devices: u16,
@@ -37,6 +37,13 @@ pub struct Load {
     pub group_ms: u64,
     /// The first register of the first device on each line crosses its limit at every reading.
     pub with_urgent: bool,
+}
+
+impl Load {
+    /// How many connections its devices share.
+    pub fn connections(&self) -> u16 {
+        self.devices.div_ceil(PER_SLAVE)
+    }
 }
 
 /// What was measured.
@@ -94,7 +101,7 @@ impl Plant {
         collector.store.admit_gateway("bench", "bench", "benchmark", collector.clock.wall()).await?;
         let read = Arc::new(AtomicU64::new(0));
         let mut slaves = Vec::new();
-        for _ in 0..load.devices.div_ceil(PER_SLAVE) {
+        for _ in 0..load.connections() {
             let (counted, mut high) = (read.clone(), false);
             let slave = Slave::start(move |unit, address, count| {
                 let before = counted.fetch_add(u64::from(count), Ordering::Relaxed);

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backlog;
+pub mod bare;
 pub mod flood;
 pub mod gateway;
 pub mod letters;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use benchmark::gateway::Load;
+use benchmark::gateway::{Load, PER_SLAVE};
 use benchmark::letters::{CHANNELS, PERIOD_MS, Sender, senders};
 use benchmark::rig::Rig;
 use benchmark::usage;
@@ -49,14 +49,22 @@ enum Child {
         #[arg(long)]
         flat_out: bool,
     },
+    /// The process that a gateway's cost is compared with; started by the benchmark itself.
+    #[command(hide = true)]
+    BareChild { devices: u16, addresses: Vec<String> },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Child::GatewayChild { site, state, flat_out }) = arguments.child {
+    if let Some(child) = arguments.child {
         // As `davy-gateway` has it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        return runtime.block_on(benchmark::gateway::child(&site, state, flat_out));
+        return runtime.block_on(async {
+            match child {
+                Child::GatewayChild { site, state, flat_out } => benchmark::gateway::child(&site, state, flat_out).await,
+                Child::BareChild { devices, addresses } => benchmark::bare::child(devices, addresses).await,
+            }
+        });
     }
     // As many threads as a small collector has: the figure is for two cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -103,10 +111,16 @@ async fn gateways(seconds: u64, figures: &mut Vec<String>) -> anyhow::Result<()>
         for line in lines {
             figures.push(format!("gateway, {name}: {line}"));
         }
+        if load == every_second || load == many {
+            progress(&format!("the same questions without a gateway, {name}"));
+            let bare = benchmark::bare::cpu_per_100k(load.connections(), PER_SLAVE, seconds / 2 + 1).await?;
+            let times = cost.cpu_per_100k / bare;
+            figures.push(format!("gateway, {name}: the bare questions {bare:.2} CPU-s per 100,000; the gateway {times:.1} times that"));
+        }
         if load.with_urgent {
             figures.push(format!("gateway, {name}: the {} urgent, read to subscriber: {}", heard.urgent.count(), heard.urgent));
         }
-        for line in figures.iter().rev().take(3).rev().filter(|line| line.contains(name)) {
+        for line in figures.iter().rev().take(4).rev().filter(|line| line.contains(name)) {
             done(line);
         }
     }
