@@ -28,7 +28,8 @@ const PORTION: usize = 14;
 const SPIN_NS: u64 = 120_000;
 
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // As `davy-gateway` has it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     println!("serial wire, 8N1, polled flat out; thinking time = one silent gap (3.5 characters; 1.75 ms above 19200 baud)");
     println!(
         "{:>7} {:>9} {:>9} {:>12} {:>12} {:>8} {:>8} {:>8}",

@@ -55,6 +55,8 @@ pub struct Cost {
     pub cpu_per_100k: f64,
     /// Resident memory at the end.
     pub resident_mb: f64,
+    /// What it would write to its disk in a day, GB (10^9 bytes).
+    pub written_gb_a_day: f64,
     /// What the collector had stored of what was read, at the end, in percent.
     pub stored_percent: f64,
     /// What the subscriber heard.
@@ -163,10 +165,12 @@ pub async fn cost(load: Load, seconds: u64) -> Result<Cost> {
     let clock = Clock::system();
     plant.subscriber.take();
     let (began, cpu, registers) = (clock.mono(), usage::cpu_seconds_of(&pid), plant.read.load(Ordering::Relaxed));
+    let written = usage::written_bytes_of(&pid);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let took_s = clock.mono().since(began) as f64 / 1000.0;
     let cpu = usage::cpu_seconds_of(&pid) - cpu;
     let registers = plant.read.load(Ordering::Relaxed) - registers;
+    let written = usage::written_bytes_of(&pid) - written;
     let resident_mb = usage::resident_megabytes_of(&pid);
     let heard = plant.subscriber.take();
     // A moment for what is on its way.
@@ -177,6 +181,7 @@ pub async fn cost(load: Load, seconds: u64) -> Result<Cost> {
         registers_per_s: registers as f64 / took_s,
         cpu_per_100k: cpu / registers.max(1) as f64 * 1e5,
         resident_mb,
+        written_gb_a_day: written / took_s * 86_400.0 / 1e9,
         stored_percent: (stored as f64 / all.max(1) as f64 * 100.0).min(100.0),
         heard,
     })

@@ -89,7 +89,9 @@ fn main() -> anyhow::Result<()> {
 async fn gateways(seconds: u64, figures: &mut Vec<String>) -> anyhow::Result<()> {
     let every_second = Load { devices: 50, channels: 8, period_ms: Some(1_000), group_ms: 200, with_urgent: false };
     let many = Load { devices: 500, ..every_second };
+    let reference = Load { devices: 16, channels: 4, period_ms: Some(5_000), ..every_second };
     let loads = [
+        ("16 x 4 registers every 5 s", reference),
         ("50 x 8 registers/s", every_second),
         ("500 x 8 registers/s", many),
         ("500 x 8 registers/s, group_ms = 1", Load { group_ms: 1, ..many }),
@@ -103,8 +105,8 @@ async fn gateways(seconds: u64, figures: &mut Vec<String>) -> anyhow::Result<()>
         let heard = &cost.heard;
         let lines = [
             format!(
-                "{:.0} registers/s, {:.2} CPU-s per 100,000, RSS {:.0} MB, {:.1} % stored at the end",
-                cost.registers_per_s, cost.cpu_per_100k, cost.resident_mb, cost.stored_percent
+                "{:.0} registers/s, {:.2} CPU-s per 100,000, RSS {:.0} MB, {:.2} GB a day to its disk, {:.1} % stored at the end",
+                cost.registers_per_s, cost.cpu_per_100k, cost.resident_mb, cost.written_gb_a_day, cost.stored_percent
             ),
             format!("read to publish: {}; read to subscriber: {}", heard.to_publish, heard.to_subscriber),
         ];

@@ -25,3 +25,9 @@ pub fn resident_megabytes_of(pid: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok()).map_or(f64::NAN, |kilobytes| kilobytes / 1024.0)
 }
+
+/// Bytes that a process has made the kernel write to a disk so far: whole pages, as flash sees them.
+pub fn written_bytes_of(pid: &str) -> f64 {
+    let Ok(io) = std::fs::read_to_string(format!("/proc/{pid}/io")) else { return f64::NAN };
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse::<f64>().ok()).unwrap_or(f64::NAN)
+}
