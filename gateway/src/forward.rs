@@ -2,7 +2,7 @@
 //!
 //! Promises: stored before published, forgotten only on the collector's acknowledgement. [`Post`] is the
 //! handle for the rest of the gateway; it is cheap to clone. Behind it stand one thread that owns the
-//! spool (fsync never blocks the runtime) and one task that owns the machine and the broker connection.
+//! spool (fsync never blocks the runtime) and one that owns the machine and the broker connection.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use telemetry::topic::GatewayId;
 use telemetry::{Catalogue, CatalogueHash, Happening};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::clock::{Clock, Promise};
 use carrier::Carrier;
@@ -168,10 +169,12 @@ impl Post {
         let mut carrier = Carrier::new(config, clock.clone(), inbox.clone(), status.clone(), catalogue, catalogues.clone(), look.clone());
         carrier.promise = carrier_promise.clone();
         let boot = clock.boot();
-        let stop = StopsKeeper(inbox.clone());
+        let (stop, leave) = (StopsKeeper(inbox.clone()), shutdown.child_token());
+        let leaving = leave.clone().drop_guard();
+        let forwarding = tokio::task::spawn_blocking(move || on_a_thread_of_its_own(carrier.run(reports, leave)));
         tokio::spawn(async move {
-            carrier.run(reports, shutdown).await;
-            drop(stop);
+            let _ = forwarding.await;
+            drop((leaving, stop));
             let _ = thread.await;
             let _ = done.send(true);
         });
@@ -251,6 +254,19 @@ fn pack(entries: &[NewEntry], sack: &mut Sack) {
 
 /// What a reading takes of the spool at most, its share of notes and segment headers left out (under 1 %).
 pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
+
+/// Sending waits for no poll and no poll for it (names, handshakes, a backlog): in one runtime each step of a letter would
+/// come after all buses that are ready.
+fn on_a_thread_of_its_own(work: impl Future<Output = ()>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            runtime.block_on(work);
+            // A name that is still being looked up is not waited for.
+            runtime.shutdown_background();
+        }
+        Err(error) => error!("nothing is forwarded: {error}"),
+    }
+}
 
 /// Ends the keeper, also when the runtime falls before a shutdown was asked for: its thread would hold the runtime up for ever.
 struct StopsKeeper(Arc<Inbox>);

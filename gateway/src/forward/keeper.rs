@@ -80,6 +80,7 @@ struct State {
     confirmed: (u64, u64),
     /// Records appended and not committed.
     uncommitted: usize,
+    uncommitted_bytes: u64,
     /// When the group that was begun is to be committed.
     commit_due: Option<u64>,
     lost: u64,
@@ -248,8 +249,9 @@ impl Keeper {
             };
             match spool.append(class, bytes) {
                 Ok(_) => {
-                    state.waiting.drop_first();
                     state.uncommitted += 1;
+                    state.uncommitted_bytes += spool::bytes_of_record(bytes.len());
+                    state.waiting.drop_first();
                     tried_room = false;
                 }
                 Err(AppendError::TooLarge { have, most }) => {
@@ -324,7 +326,7 @@ impl Keeper {
         let began = self.clock.mono().0;
         let committed = spool.commit(self.clock.wall().0);
         let now = self.clock.mono().0;
-        self.rhythm.committed(MonotonicMs(now));
+        self.rhythm.committed(MonotonicMs(now), std::mem::take(&mut state.uncommitted_bytes));
         let took = now.saturating_sub(began);
         if took >= state.slowest.0 || now >= state.slowest.1 {
             state.slowest = (took, now + 60_000);
@@ -373,7 +375,7 @@ impl Keeper {
         if let Some(spool) = state.spool.take() {
             state.taken_back = Some((spool.epoch(), spool.uncommitted()));
         }
-        (state.uncommitted, state.commit_due) = (0, None);
+        (state.uncommitted, state.uncommitted_bytes, state.commit_due) = (0, 0, None);
         state.retry_at = self.clock.mono().0 + REOPEN_MS;
         state.trouble = Some(failed.to_string());
         self.tell(state, None);

@@ -30,11 +30,11 @@ pub async fn cpu_per_100k(connections: u16, devices: u16, seconds: u64) -> Resul
     let pid = child.id().context("its number")?.to_string();
     tokio::time::sleep(WARM_UP).await;
     let clock = Clock::system();
-    let (began, cpu) = (clock.mono(), usage::cpu_seconds_of(&pid));
+    let (began, cpu) = (clock.mono(), usage::first_thread_seconds_of(&pid));
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let took_s = clock.mono().since(began) as f64 / 1000.0;
     let registers = f64::from(connections) * f64::from(devices * REGISTERS) * took_s;
-    Ok((usage::cpu_seconds_of(&pid) - cpu) / registers * 1e5)
+    Ok((usage::first_thread_seconds_of(&pid) - cpu) / registers * 1e5)
 }
 
 /// The process that is measured; ended by whoever started it.

@@ -14,6 +14,12 @@ pub fn cpu_seconds_of(pid: &str) -> f64 {
     ticks as f64 / 100.0
 }
 
+/// CPU seconds of a process's first thread, to the nanosecond: for one that has no other and does little.
+pub fn first_thread_seconds_of(pid: &str) -> f64 {
+    let Ok(times) = std::fs::read_to_string(format!("/proc/{pid}/schedstat")) else { return f64::NAN };
+    times.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).map_or(f64::NAN, |ns| ns / 1e9)
+}
+
 /// Megabytes of memory this process holds now.
 pub fn resident_megabytes() -> f64 {
     resident_megabytes_of("self")
