@@ -1,8 +1,8 @@
 //! The node on ST's B-L475E-IOT01A: a gas module on LPUART1, Modbus RTU on USART2, sounder, beacon and fault lamp on pins.
 //!
 //! Pins, clocks, interrupts, watchdog and reset cause; what is measured, judged and answered is the `firmware` crate's. One
-//! loop does every duty in turn, each ms; the serial lines are tasks at interrupt priority. The watchdog is fed only when
-//! every duty has run.
+//! loop does every duty in turn, each ms; what the serial lines bring is taken by tasks at interrupt priority. The watchdog is
+//! fed only when every duty has run.
 #![no_std]
 #![no_main]
 
@@ -14,6 +14,7 @@ mod reset;
 use core::cell::RefCell;
 use core::panic::PanicInfo;
 
+use cortex_m::singleton;
 use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_executor::{InterruptExecutor, Spawner};
 use embassy_stm32::flash::Flash;
@@ -22,14 +23,14 @@ use embassy_stm32::i2c::{self, I2c};
 use embassy_stm32::interrupt::{InterruptExt, Priority};
 use embassy_stm32::peripherals::{IWDG, LPUART1, PA1, PA2, PA3, PC0, PC1, USART2};
 use embassy_stm32::rcc::{LsConfig, Sysclk};
-use embassy_stm32::usart::{self, BufferedUart};
+use embassy_stm32::usart::{self, BufferedUart, BufferedUartRx};
 use embassy_stm32::wdg::IndependentWatchdog;
 use embassy_stm32::{Peri, bind_interrupts, interrupt, pac};
 use embassy_time::{Duration, Instant, Ticker};
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
 use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station};
-use lines::Line;
+use lines::{Received, Sender};
 use measurement::MonotonicMs;
 use memory::{LogWords, Part, Shared};
 use register_map::ResetCause;
@@ -60,8 +61,8 @@ const BAUD: u32 = 9600;
 /// A hung duty is reset after this; the watchdog's own clock is 10 % off at worst (DS10969, table 51).
 const WATCHDOG_MS: u16 = 1_000;
 
-static FIELD_BUS: Line<MAX_FRAME, 128> = Line::new();
-static GAS_MODULE: Line<16, 32> = Line::new();
+static FIELD_BUS: Received<128> = Received::new();
+static GAS_MODULE: Received<32> = Received::new();
 static LINES: InterruptExecutor = InterruptExecutor::new();
 
 bind_interrupts!(struct Interrupts {
@@ -102,8 +103,10 @@ async fn main(_spawner: Spawner) {
 
     interrupt::UART5.set_priority(Priority::P6);
     let lines = LINES.start(interrupt::UART5);
-    lines.spawn(field_bus(pins.USART2, pins.PA3, pins.PA2, pins.PA1).unwrap_or_else(|_| die(ResetCause::Unknown)));
-    lines.spawn(gas_module(pins.LPUART1, pins.PC0, pins.PC1).unwrap_or_else(|_| die(ResetCause::Unknown)));
+    let (mut to_field_bus, received) = field_bus(pins.USART2, pins.PA3, pins.PA2, pins.PA1);
+    lines.spawn(hear_field_bus(received).unwrap_or_else(|_| die(ResetCause::Unknown)));
+    let (mut to_gas_module, received) = gas_module(pins.LPUART1, pins.PC0, pins.PC1);
+    lines.spawn(hear_gas_module(received).unwrap_or_else(|_| die(ResetCause::Unknown)));
 
     let mut answer = [0; MAX_FRAME];
     let mut duties = Duties::new();
@@ -119,10 +122,13 @@ async fn main(_spawner: Spawner) {
             station.gas_byte(byte, at(stamp));
         }
         if let Some(question) = station.sample(now_us) {
-            GAS_MODULE.put(question);
+            to_gas_module.put(question, now_us);
         }
         station.attend(THERMOMETER, &mut thermometer, now_us);
-        duties.done(Duty::Sample);
+        // A line by which nothing leaves any more is not asked and not answered; only a new start mends it.
+        if to_gas_module.works(now_us) {
+            duties.done(Duty::Sample);
+        }
 
         // Each press counts once: a button that is stuck must not silence what comes later.
         if silence.is_low() && !was_pressed {
@@ -135,14 +141,16 @@ async fn main(_spawner: Spawner) {
 
         while let Some((byte, stamp)) = FIELD_BUS.take() {
             if let Some(length) = station.answer(at(stamp), &mut answer) {
-                FIELD_BUS.put(&answer[..length]);
+                to_field_bus.put(&answer[..length], now_us);
             }
             station.line_byte(byte, at(stamp));
         }
         if let Some(length) = station.answer(now_us, &mut answer) {
-            FIELD_BUS.put(&answer[..length]);
+            to_field_bus.put(&answer[..length], now_us);
         }
-        duties.done(Duty::Answer);
+        if to_field_bus.works(now_us) {
+            duties.done(Duty::Answer);
+        }
 
         if duties.take_all_done() {
             watchdog.pet();
@@ -209,22 +217,41 @@ fn bus_settings() -> i2c::Config {
     config
 }
 
-#[embassy_executor::task]
-async fn field_bus(uart: Peri<'static, USART2>, rx: Peri<'static, PA3>, tx: Peri<'static, PA2>, de: Peri<'static, PA1>) {
-    let (mut sending, mut received) = ([0; 32], [0; 32]);
-    match BufferedUart::new_with_de(uart, rx, tx, de, Interrupts, &mut sending, &mut received, line_settings()) {
-        Ok(uart) => FIELD_BUS.carry(uart).await,
-        Err(_) => die(ResetCause::Unknown),
-    }
+/// Both directions of the field bus. The buffer holds the longest answer, which is handed over when the one before it has left.
+fn field_bus(
+    uart: Peri<'static, USART2>,
+    rx: Peri<'static, PA3>,
+    tx: Peri<'static, PA2>,
+    de: Peri<'static, PA1>,
+) -> (Sender, BufferedUartRx<'static>) {
+    let (Some(sending), Some(received)) = (singleton!(: [u8; MAX_FRAME] = [0; MAX_FRAME]), singleton!(: [u8; 32] = [0; 32])) else {
+        die(ResetCause::Unknown)
+    };
+    both(BufferedUart::new_with_de(uart, rx, tx, de, Interrupts, sending, received, line_settings()))
+}
+
+/// Both directions of the gas module's line.
+fn gas_module(uart: Peri<'static, LPUART1>, rx: Peri<'static, PC0>, tx: Peri<'static, PC1>) -> (Sender, BufferedUartRx<'static>) {
+    let (Some(sending), Some(received)) = (singleton!(: [u8; 16] = [0; 16]), singleton!(: [u8; 32] = [0; 32])) else {
+        die(ResetCause::Unknown)
+    };
+    both(BufferedUart::new(uart, rx, tx, sending, received, Interrupts, line_settings()))
+}
+
+fn both(uart: Result<BufferedUart<'static>, usart::ConfigError>) -> (Sender, BufferedUartRx<'static>) {
+    let Ok(uart) = uart else { die(ResetCause::Unknown) };
+    let (to, from) = uart.split();
+    (lines::sender(to), from)
 }
 
 #[embassy_executor::task]
-async fn gas_module(uart: Peri<'static, LPUART1>, rx: Peri<'static, PC0>, tx: Peri<'static, PC1>) {
-    let (mut sending, mut received) = ([0; 16], [0; 32]);
-    match BufferedUart::new(uart, rx, tx, &mut sending, &mut received, Interrupts, line_settings()) {
-        Ok(uart) => GAS_MODULE.carry(uart).await,
-        Err(_) => die(ResetCause::Unknown),
-    }
+async fn hear_field_bus(uart: BufferedUartRx<'static>) {
+    FIELD_BUS.hear(uart).await;
+}
+
+#[embassy_executor::task]
+async fn hear_gas_module(uart: BufferedUartRx<'static>) {
+    GAS_MODULE.hear(uart).await;
 }
 
 // SAFETY: it never returns to what it interrupted.
