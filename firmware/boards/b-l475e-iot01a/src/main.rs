@@ -90,7 +90,7 @@ async fn main(_spawner: Spawner) {
 
     let flash = Shared::new(RefCell::new(Flash::new_blocking(pins.FLASH)));
     let mut events = memory::events(&flash);
-    let (log, earlier) = memory::log(reset_cause, &mut events);
+    let (log, earlier) = memory::log(reset_cause, &mut events, || watchdog.pet());
     // Only flash knows the count when the power was gone.
     let boot_count = match earlier {
         Some(earlier) if boot_count <= earlier => earlier.wrapping_add(1),

@@ -47,7 +47,7 @@ pub fn events(flash: &Shared) -> EventStore<Part<'_>> {
 
 /// The log as the last life left it, from flash where the power took it; and how many starts there were, when flash knows.
 #[inline(never)]
-pub fn log(reset_cause: ResetCause, events: &mut EventStore<Part<'_>>) -> (LogWords, Option<u32>) {
+pub fn log(reset_cause: ResetCause, events: &mut EventStore<Part<'_>>, progress: impl FnMut()) -> (LogWords, Option<u32>) {
     let Some(words) = bedrock::kept!([u32; LOG_WORDS]) else { die(ResetCause::Unknown) };
     // After power came on it is noise; after any other reset it is what the last life kept, which checks itself.
     if reset_cause == ResetCause::PowerOn {
@@ -55,7 +55,7 @@ pub fn log(reset_cause: ResetCause, events: &mut EventStore<Part<'_>>) -> (LogWo
     }
     let mut log = EventLog::asleep(&mut words[..]);
     // Flash that cannot be read holds no events: the node begins a log, and protects.
-    let _unread = events.begin(&mut log);
+    let _unread = events.begin(&mut log, progress);
     let newest = log.record(log.head().newest);
     (words, newest.map(|record| u32::from(record.boot)))
 }
