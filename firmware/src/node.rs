@@ -178,8 +178,8 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             at.sequence = at.sequence.wrapping_add(1);
             at.sampled_at = now;
             let alarm = at.annunciator.observe(judged, Timestamp(now.0 as i64));
-            // A new alarm is heard even when an older one was silenced.
-            if alarm.bits() & !alarm_before.bits() & 0b011 != 0 {
+            // A new alarm is heard even when an older one was silenced, and when the latch has held its level all the while.
+            if at.annunciator.is_new() {
                 self.silenced = false;
             }
             let number = measured.value().map_or(f32::NAN, Value::get);

@@ -80,6 +80,33 @@ fn a_silenced_node_sounds_again_at_the_next_level_and_keeps_its_beacon() {
     assert!(node.outputs().beacon);
 }
 
+/// Whether the sounder is on after a silence and each of these numbers.
+fn sounds_after_silence(node: &mut Node, before: &[f32], after: &[f32]) -> bool {
+    let feed = |node: &mut Node, number: f32| node.sample(LEL, Signal::Number(number), 20.0, MonotonicMs(0)).sounder;
+    assert!(before.iter().fold(false, |_, number| feed(node, *number)));
+    node.silence(MonotonicMs(1));
+    after.iter().fold(false, |_, number| feed(node, *number))
+}
+
+#[test]
+fn a_silence_does_not_hold_over_a_second_alarm_that_the_latch_already_shows() {
+    let mut latching = node();
+    latching.channels[0].annunciator = Annunciator::new(latching.channels[0].settings.low, latching.channels[0].settings.high, true);
+    assert!(!sounds_after_silence(&mut latching, &[20.0], &[21.0, 0.0]), "the first alarm stays silenced");
+    assert!(latching.sample(LEL, Signal::Number(12.0), 20.0, MonotonicMs(2)).sounder);
+}
+
+#[test]
+fn a_silence_does_not_hold_over_gas_beyond_the_range_whatever_was_latched_before() {
+    assert!(sounds_after_silence(&mut node(), &[30.0], &[120.0]));
+    let mut once_over = node();
+    assert!(!sounds_after_silence(&mut once_over, &[120.0], &[4.0, 50.0]));
+    assert!(once_over.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(2)).sounder);
+    let mut lost = lost();
+    assert!(!sounds_after_silence(&mut lost, &[5.0], &[60.0]));
+    assert!(lost.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(2)).sounder);
+}
+
 #[test]
 fn an_unplugged_module_is_a_fault_and_lights_the_fault_lamp() {
     let mut node = node();
@@ -198,6 +225,19 @@ fn lost_settings_call_no_value_good_and_alarm_before_any_limit_that_can_be_set()
     assert!(outputs.beacon, "held until a person resets it");
     node.sample(LEL, Signal::NoAnswer, 20.0, MonotonicMs(3));
     assert_eq!(node.outcome(LEL), Some(Outcome::Bad(Fault::NotConnected)), "the sensor's own fault is not hidden");
+}
+
+#[test]
+fn what_was_held_for_want_of_settings_ends_when_a_person_gives_some() {
+    let mut node = lost();
+    node.sample(LEL, Signal::Number(6.0), 20.0, MonotonicMs(0));
+    let sheet = node.sheet();
+    let mut keep = Held(Kept::Nothing, Sheet::new());
+    node.write(register_map::DESK_KEY, &[0x5E77, 0x1E5A], &mut keep, MonotonicMs(1)).unwrap();
+    let crc = sheet.crc();
+    node.write(register_map::DESK_COMMIT, &[0, (crc >> 16) as u16, crc as u16], &mut keep, MonotonicMs(2)).unwrap();
+    let outputs = node.sample(LEL, Signal::Number(6.0), 20.0, MonotonicMs(3));
+    assert!(!outputs.sounder && !outputs.beacon);
 }
 
 #[test]
