@@ -39,6 +39,11 @@ impl SelfTest {
         self.over_range = false;
     }
 
+    /// The sensor was over range in the life before this one.
+    pub const fn latch(&mut self) {
+        self.over_range = true;
+    }
+
     /// True while the sensor was once over range and nobody has reset it.
     pub const fn is_latched(&self) -> bool {
         self.over_range

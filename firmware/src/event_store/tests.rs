@@ -16,7 +16,7 @@ fn flash() -> Flash {
 
 /// A node's log of 20 records in memory that forgets, and its store.
 struct Life {
-    log: EventLog<[u32; 84]>,
+    log: EventLog<[u32; 86]>,
     store: EventStore<Flash>,
 }
 
@@ -173,7 +173,7 @@ fn a_start_reads_a_full_store_once_and_never_reads_more_than_a_block_without_say
     (0..100).for_each(|number| life.note(number).unwrap());
     let expected = life.all();
     let mut store = EventStore::new(Counted(life.store.release(), 0), 256, BLOCKS);
-    let mut log = EventLog::asleep([0; 84]);
+    let mut log = EventLog::asleep([0; 86]);
     let mut said = 0;
     store.begin(&mut log, || said += 1).unwrap();
     let reads = store.release().1;

@@ -107,6 +107,56 @@ fn a_silence_does_not_hold_over_gas_beyond_the_range_whatever_was_latched_before
     assert!(lost.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(2)).sounder);
 }
 
+/// The same node after a reset that its memory outlives.
+fn restarted(before: &Node) -> Node {
+    let settings: std::vec::Vec<ChannelSettings> = before.channels.iter().map(|channel| channel.settings).collect();
+    let mut node = before.clone();
+    node.begin(NodeSettings { reset_cause: ResetCause::Watchdog, ..before.identity }, &settings);
+    node.silenced = false;
+    node
+}
+
+#[test]
+fn a_bead_that_was_over_range_is_not_believed_after_a_reset_until_a_person_resets_it() {
+    let mut before = node();
+    before.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(0));
+    let mut node = restarted(&restarted(&before));
+    let outputs = node.sample(LEL, Signal::Number(3.0), 20.0, MonotonicMs(1));
+    assert_eq!(node.outcome(LEL), Some(Outcome::Uncertain(v(3.0), Doubt::OverRangeLatched)));
+    assert!(outputs.sounder && outputs.beacon);
+    node.reset_all(MonotonicMs(2));
+    let mut node = restarted(&node);
+    assert!(!node.sample(LEL, Signal::Number(3.0), 20.0, MonotonicMs(3)).sounder);
+    assert_eq!(node.outcome(LEL), Some(Outcome::measured(3.0)));
+}
+
+#[test]
+fn a_latched_alarm_is_held_at_its_level_over_a_reset() {
+    let mut before = node();
+    before.channels[0].settings.latching = true;
+    let mut node = restarted(&before);
+    node.sample(LEL, Signal::Number(15.0), 20.0, MonotonicMs(0));
+    node.sample(LEL, Signal::Number(0.0), 20.0, MonotonicMs(1));
+    let mut node = restarted(&node);
+    let outputs = node.outputs();
+    assert!(outputs.sounder && !outputs.beacon, "before anything is measured");
+    let outputs = node.sample(LEL, Signal::Number(0.0), 20.0, MonotonicMs(2));
+    assert!(outputs.sounder && !outputs.beacon);
+    assert_eq!(block(&node, 0, 2).local_alarm, 0b101);
+    node.reset(LEL, MonotonicMs(3));
+    assert!(!restarted(&node).outputs().sounder);
+}
+
+#[test]
+fn what_a_node_without_settings_holds_it_holds_over_a_reset() {
+    let mut before = lost();
+    before.sample(LEL, Signal::Number(6.0), 20.0, MonotonicMs(0));
+    let mut node = restarted(&before);
+    node.restore(&mut Held(Kept::Damaged, Sheet::new()));
+    let outputs = node.sample(LEL, Signal::Number(0.0), 20.0, MonotonicMs(1));
+    assert!(outputs.sounder && outputs.beacon);
+}
+
 #[test]
 fn an_unplugged_module_is_a_fault_and_lights_the_fault_lamp() {
     let mut node = node();

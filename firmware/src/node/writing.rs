@@ -73,6 +73,7 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
                 self.log.note(Happening::channel(EventKind::Calibrated, index, date), now);
             }
         }
+        self.keep_latches();
         (self.unit, self.version, self.hash) = (unit, version, crc);
         self.health.troubles.settings_lost = false;
         self.desk.shut();

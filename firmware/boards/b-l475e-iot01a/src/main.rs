@@ -29,7 +29,7 @@ use embassy_stm32::{Peri, bind_interrupts, interrupt, pac};
 use embassy_time::{Duration, Instant, Ticker};
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::shipped::{FOUR_GAS_CHANNELS, FOUR_GAS_MODULE};
-use firmware::{Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station};
+use firmware::{Button, Duties, Duty, GasModule, InputKind, InputSettings, NodeSettings, SettingsStore, Station, Wish};
 use lines::{Received, Sender};
 use measurement::MonotonicMs;
 use memory::{LogWords, Part, Shared};
@@ -84,7 +84,7 @@ async fn main(_spawner: Spawner) {
     let pins = embassy_stm32::init(clocks());
     let mut outputs = outputs::Pins::new(pins.PB0, pins.PB1, pins.PB2);
     let mut watchdog = watchdog(pins.IWDG);
-    let silence = Input::new(pins.PC13, Pull::Up);
+    let contact = Input::new(pins.PC13, Pull::Up);
     // A broken wire reads as a dark beacon.
     let beacon_is_lit = Input::new(pins.PD14, Pull::Down);
 
@@ -110,7 +110,7 @@ async fn main(_spawner: Spawner) {
 
     let mut answer = [0; MAX_FRAME];
     let mut duties = Duties::new();
-    let mut was_pressed = false;
+    let mut button = Button::new();
     let mut rounds = bedrock::Rounds::new(WATCHDOG_MS, OWN_OSCILLATOR);
     let mut every_ms = Ticker::every(Duration::from_millis(1));
     loop {
@@ -130,11 +130,12 @@ async fn main(_spawner: Spawner) {
             duties.done(Duty::Sample);
         }
 
-        // Each press counts once: a button that is stuck must not silence what comes later.
-        if silence.is_low() && !was_pressed {
-            station.node_mut().silence(MonotonicMs(now_us / 1000));
+        let now = MonotonicMs(now_us / 1000);
+        match button.observe(contact.is_low(), now) {
+            Some(Wish::Silence) => station.node_mut().silence(now),
+            Some(Wish::Reset) => station.node_mut().reset_all(now),
+            None => {}
         }
-        was_pressed = silence.is_low();
         outputs.show(station.outputs());
         station.beacon_feedback(beacon_is_lit.is_high(), now_us);
         duties.done(Duty::Annunciate);
