@@ -7,7 +7,7 @@ mod writing;
 pub use writing::NotWritten;
 
 use heapless::Vec;
-use measurement::{ChannelId, Fault, Limit, MonotonicMs, Outcome, Timestamp, Unit, Value};
+use measurement::{ChannelId, Direction, Fault, Limit, MonotonicMs, Outcome, Timestamp, Unit, Value};
 use register_map::{
     BoardFacts, ChannelSettingsBlock, EventKind, Health, MAX_CHANNELS, NodeSettingsBlock, ResetCause, SettingsCrc, Troubles,
 };
@@ -67,7 +67,8 @@ pub struct NodeSettings {
 struct Channel {
     settings: ChannelSettings,
     record: CalibrationRecord,
-    needs_level: bool,
+    needs_above: bool,
+    needs_below: bool,
     self_test: SelfTest,
     annunciator: Annunciator,
     outcome: Outcome,
@@ -302,7 +303,8 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             unit: channel.settings.unit,
             range: channel.settings.self_test.range,
             normal: channel.settings.normal,
-            needs_level: channel.needs_level,
+            needs_above: channel.needs_above,
+            needs_below: channel.needs_below,
         };
         self.channels.iter().map(bounds).collect()
     }
@@ -328,10 +330,12 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
 
 impl Channel {
     fn new(settings: &ChannelSettings) -> Channel {
+        let shipped_with = |direction| [settings.low, settings.high].into_iter().flatten().any(|limit| limit.direction == direction);
         Channel {
             settings: *settings,
             record: CalibrationRecord::NONE,
-            needs_level: settings.low.is_some() || settings.high.is_some(),
+            needs_above: shipped_with(Direction::High),
+            needs_below: shipped_with(Direction::Low),
             self_test: SelfTest::new(settings.self_test),
             annunciator: Annunciator::new(settings.low, settings.high, settings.latching),
             outcome: Outcome::Bad(Fault::NotYetRead),
