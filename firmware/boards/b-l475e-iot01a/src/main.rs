@@ -15,7 +15,7 @@ use core::cell::RefCell;
 use core::panic::PanicInfo;
 
 use cortex_m::singleton;
-use cortex_m_rt::{ExceptionFrame, exception};
+use cortex_m_rt::exception;
 use embassy_executor::{InterruptExecutor, Spawner};
 use embassy_stm32::flash::Flash;
 use embassy_stm32::gpio::{Input, Pull};
@@ -262,19 +262,21 @@ unsafe fn DefaultHandler(_: i16) -> ! {
 }
 
 /// A power cut while flash was written leaves a double word whose ECC is wrong, and reading that comes here (RM0351, 3.3.2).
-/// The reader goes on with what it got, and the store's own check refuses it.
+/// The reader goes on with what it got, and the store's own check refuses it. But only settings and events have such a check, and
+/// they have the second bank to themselves: in the first one it is the program that cannot be read.
 // SAFETY: it touches nothing but the flag.
 #[exception]
 unsafe fn NonMaskableInt() {
-    if !pac::FLASH.eccr().read().eccd() {
+    let error = pac::FLASH.eccr().read();
+    if !error.eccd() || !error.bk_ecc() || error.sysf_ecc() {
         die(ResetCause::Unknown)
     }
     pac::FLASH.eccr().modify(|eccr| eccr.set_eccd(true));
 }
 
-// SAFETY: it never returns to what it interrupted.
-#[exception]
-unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+bedrock::on_an_empty_stack!(HardFault, faulted);
+
+extern "C" fn faulted() -> ! {
     die(ResetCause::Panic)
 }
 

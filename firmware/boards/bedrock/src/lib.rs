@@ -4,6 +4,8 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(target_os = "none")]
+pub mod fault;
 pub mod kept;
 pub mod rounds;
 pub mod sender;

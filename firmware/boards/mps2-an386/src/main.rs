@@ -18,7 +18,7 @@ mod thermometer;
 use core::panic::PanicInfo;
 
 use cortex_m::peripheral::syst::SystClkSource;
-use cortex_m_rt::{ExceptionFrame, entry, exception};
+use cortex_m_rt::{entry, exception};
 use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::ram_flash::RamFlash;
@@ -209,11 +209,12 @@ unsafe fn DefaultHandler(interrupt: i16) {
     }
 }
 
+bedrock::on_an_empty_stack!(NonMaskableInt, bitten);
+bedrock::on_an_empty_stack!(HardFault, faulted);
+
 /// The watchdog was not fed in time; after as long again it resets. A person at the node sees and hears that nobody judges
 /// the air any more.
-// SAFETY: it never returns to what it interrupted.
-#[exception]
-unsafe fn NonMaskableInt() -> ! {
+extern "C" fn bitten() -> ! {
     peripherals::show(true, true, true);
     bedrock::bequeath(ResetCause::Watchdog);
     loop {
@@ -221,9 +222,7 @@ unsafe fn NonMaskableInt() -> ! {
     }
 }
 
-// SAFETY: it never returns to what it interrupted.
-#[exception]
-unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+extern "C" fn faulted() -> ! {
     die(ResetCause::Panic)
 }
 
@@ -249,7 +248,7 @@ mod hook {
 
     impl Hook {
         /// `s`: the sampling duty stops while the others go on; `h`: the loop hangs; `p`: it panics; `b`: the beacon stays dark,
-        /// `l`: it is lit again.
+        /// `l`: it is lit again; `o`: the stack grows beyond its end.
         #[expect(clippy::panic, reason = "it is what the test asks for")]
         pub fn obey(&mut self) {
             match crate::lines::HOOK.take() {
@@ -260,6 +259,7 @@ mod hook {
                     cortex_m::asm::nop();
                 },
                 Some((b'p', _)) => panic!(),
+                Some((b'o', _)) => crate::peripherals::overflow_the_stack(),
                 _ => {}
             }
         }
