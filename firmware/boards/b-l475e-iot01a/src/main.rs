@@ -111,6 +111,7 @@ async fn main(_spawner: Spawner) {
     let mut answer = [0; MAX_FRAME];
     let mut duties = Duties::new();
     let mut button = Button::new();
+    let mut keep_events = false;
     let mut rounds = bedrock::Rounds::new(WATCHDOG_MS, OWN_OSCILLATOR);
     let mut every_ms = Ticker::every(Duration::from_millis(1));
     loop {
@@ -157,9 +158,13 @@ async fn main(_spawner: Spawner) {
             watchdog.pet();
             if let Some(facts) = rounds.fed(now_us) {
                 station.set_board_facts(facts);
-                // Once a second as well: what happened is in flash soon after it is in RAM. A failure leaves it in RAM.
-                let _failed = events.keep(station.node().events());
+                keep_events = true;
             }
+        }
+        // Once a second, all that has happened, a record a round: what happened is in flash soon after it is in RAM, where a failure leaves
+        // it until the next second. embassy-stm32 erases with interrupts masked for 22 ms, which would tear an answer under way.
+        if keep_events && to_field_bus.is_idle() {
+            keep_events = matches!(events.keep(station.node().events()), Ok(true));
         }
         every_ms.next().await;
     }

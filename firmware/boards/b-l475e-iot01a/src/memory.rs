@@ -5,7 +5,8 @@
 //! | 0x08080000, 4 KiB | the settings, in two copies |
 //! | 0x08081000, 56 KiB | the events: at most 52 KiB of them (`event_store`), and blocks to erase |
 //!
-//! The program runs from the first bank, so neither an erase nor a write stops it (RM0351, 3.3.5, read-while-write).
+//! The program runs from the first bank, so neither an erase nor a write stops it (RM0351, 3.3.5, read-while-write). The driver masks
+//! interrupts meanwhile: a request that comes in the 22 ms of an erase, which is one write in 64, is lost and asked again.
 
 use core::cell::RefCell;
 

@@ -124,16 +124,17 @@ fn main() -> ! {
         }
         duties.done(Duty::Answer);
 
-        to_field_bus.pump();
-        to_gas_module.pump();
         if duties.take_all_done() {
             Watchdog::feed();
             if let Some(facts) = rounds.fed(now_us) {
                 station.set_board_facts(facts);
             }
         }
-        // With interrupts masked none can slip in between looking and sleeping; a pending one still ends the sleep.
+        // With interrupts masked none can slip in between looking and sleeping; a pending one still ends the sleep. A UART that has sent
+        // its byte says so once: were it to say so between the pump and the sleep, the next byte would wait for SysTick.
         cortex_m::interrupt::free(|section| {
+            to_field_bus.pump();
+            to_gas_module.pump();
             if lines::FIELD_BUS.is_empty(section) && lines::GAS_MODULE.is_empty(section) {
                 cortex_m::asm::wfi();
             }
