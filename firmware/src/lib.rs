@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod annunciator;
 pub mod beacon;
+pub mod boot_counter;
 pub mod button;
 pub mod cadence;
 pub mod conversion;

@@ -91,11 +91,9 @@ async fn main(_spawner: Spawner) {
     let flash = Shared::new(RefCell::new(Flash::new_blocking(pins.FLASH)));
     let mut events = memory::events(&flash);
     let (log, earlier) = memory::log(reset_cause, &mut events, || watchdog.pet());
-    // Only flash knows the count when the power was gone.
-    let boot_count = match earlier {
-        Some(earlier) if boot_count <= earlier => earlier.wrapping_add(1),
-        _ => boot_count,
-    };
+    // Only flash knows the count when the power was gone. Where it cannot be counted there, the newest event says the least it can be.
+    let at_least = boot_count.max(earlier.map_or(1, |earlier| earlier + 1));
+    let boot_count = memory::boots(&flash).count(at_least).unwrap_or(at_least);
     bedrock::count_on(boot_count);
     let mut station = station(log, memory::settings(&flash));
     begin(&mut station, NodeSettings { serial: serial_number(), firmware: 0x0001, boot_count, reset_cause, unit: UNIT });
