@@ -114,8 +114,8 @@ async fn main(_spawner: Spawner) {
     let mut every_ms = Ticker::every(Duration::from_millis(1));
     loop {
         let now_us = Instant::now().as_micros();
-        // The whole time of a byte that came within half an hour of now: before it, or while this round is at work.
-        let at = |stamp: u32| now_us.saturating_add_signed(i64::from(stamp.wrapping_sub(now_us as u32) as i32));
+        // A byte came before now, or while this round is at work.
+        let at = |stamp: u32| bedrock::whole_us(stamp, now_us);
 
         while let Some((byte, stamp)) = GAS_MODULE.take() {
             station.gas_byte(byte, at(stamp));

@@ -4,6 +4,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod clock;
 #[cfg(target_os = "none")]
 pub mod fault;
 pub mod kept;
@@ -13,6 +14,7 @@ pub mod sender;
 pub mod stack;
 pub mod will;
 
+pub use clock::whole_us;
 pub use rounds::Rounds;
 pub use sender::{Sender, Transmitter};
 pub use will::{LastLife, ResetFlags, begin, bequeath, count_on};

@@ -178,10 +178,9 @@ impl Clock {
         self.us
     }
 
-    /// The whole time of a counter reading within half an hour of the last one; a byte may have come before `now`.
+    /// The whole time of a counter reading; a byte may have come before `now`.
     fn extend(&self, counter: u32) -> u64 {
-        let moved = counter.wrapping_sub(self.us as u32) as i32;
-        self.us.saturating_add_signed(i64::from(moved))
+        bedrock::whole_us(counter, self.us)
     }
 }
 
