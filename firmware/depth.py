@@ -3,8 +3,9 @@
     depth.py <image> <levels> [--way]
 
 Every function's frame is the sum of all its decrements of sp, which is at least what it takes. Calls are what the code says (BL, and
-branches that leave a function). Where the code calls through a register, any function whose address is kept somewhere may be meant,
-but none that is already on the way: nothing here recurses, and a cycle of direct calls ends this program with an error. On top
+branches that leave a function). A cycle of them has no bound and ends this program with an error, as does stack that is taken by a
+register, or set to one anywhere but in the handlers of faults, which end a life. Where the code calls through a register, any function
+whose address is kept somewhere may be meant, but none that is already on the way: nothing here recurses by pointers. On top
 come NMI, HardFault and the deepest handlers of `levels` interrupt priorities (those of one priority do not interrupt each other),
 each with the 26 words that the processor stacks with a floating-point unit. An embassy task is run by an executor alone, and the
 deepest of them by the program's own, so no handler runs that one.
@@ -22,7 +23,8 @@ data = open(sys.argv[1], "rb").read()
 header_at, = struct.unpack_from("<I", data, 32)
 header_size, header_count, names_index = struct.unpack_from("<HHH", data, 46)
 sections = [struct.unpack_from("<10I", data, header_at + i * header_size) for i in range(header_count)]
-loaded = [(s[3], data[s[4] : s[4] + s[5]]) for s in sections if s[1] == 1 and s[2] & 2 and s[3] < 0x2000_0000]
+# Variables with a start value are among them: they too may keep the address of a function.
+loaded = [(s[3], data[s[4] : s[4] + s[5]]) for s in sections if s[1] == 1 and s[2] & 2]
 
 
 def text(base, offset):
@@ -78,6 +80,7 @@ def constant(high, low):
 def read(start, size):
     """A function's frame, the functions it goes to, whether it calls through a register, and the addresses it makes."""
     frame, targets, indirect, made, halves = 0, set(), False, set(), {}
+    name = functions[start][1]
     for at, end in spans(start, start + size):
         while at < end:
             high, length = word(at), 2
@@ -94,7 +97,9 @@ def read(start, size):
                 elif high & 0xFBFF == 0xF2AD and low & 0x8F00 == 0x0D00:
                     frame += (high >> 10 & 1) << 11 | (low >> 12 & 7) << 8 | low & 0xFF
                 elif high & 0xFFE0 == 0xEBA0 and low & 0x0F00 == 0x0D00:
-                    sys.exit(f"{functions[start][1]} takes stack by a register")
+                    sys.exit(f"{name} takes stack by a register")
+                elif (high == 0xEA4F and low & 0xF00 == 0xD00 or high & 0xFFF0 == 0xF380 and low & 0xFE == 8) and start not in faults:
+                    sys.exit(f"{name} sets its stack to a register")  # MOV.W sp, MSR MSP or PSP
                 elif high & 0xFB70 == 0xF240 and not low & 0x8000:  # MOVW, MOVT
                     half = (high & 15) << 12 | (high >> 10 & 1) << 11 | (low >> 12 & 7) << 8 | low & 0xFF
                     register = low >> 8 & 15
@@ -107,10 +112,15 @@ def read(start, size):
                     if low & 0x1000:  # BL, B.W
                         j1, j2 = low >> 13 & 1, low >> 11 & 1
                         value = sign << 24 | (1 - (j1 ^ sign)) << 23 | (1 - (j2 ^ sign)) << 22 | (high & 0x3FF) << 12 | (low & 0x7FF) << 1
-                        targets.add(at + 4 + signed(value, 25))
+                        target = at + 4 + signed(value, 25)
+                        if low & 0x4000 and target == start:
+                            sys.exit(f"{name} calls itself, so there is no bound")
+                        targets.add(target)
                     elif high >> 7 & 7 != 7:  # conditional B.W
                         value = sign << 20 | (low >> 11 & 1) << 19 | (low >> 13 & 1) << 18 | (high & 0x3F) << 12 | (low & 0x7FF) << 1
                         targets.add(at + 4 + signed(value, 21))
+            elif high & 0xFF87 in (0x4685, 0x4485) and start not in faults:  # MOV sp, ADD sp
+                sys.exit(f"{name} sets its stack to a register")
             elif high & 0xFE00 == 0xB400:
                 frame += 4 * (high & 0x1FF).bit_count()
             elif high & 0xFF80 == 0xB080:
@@ -126,7 +136,31 @@ def read(start, size):
     return frame, outside & functions.keys(), indirect, made
 
 
+# NMI and HardFault.
+faults = {word(vectors + at, "<I") & ~1 for at in (8, 12)}
 code = {start: read(start, size) for start, (size, _) in functions.items()}
+
+
+def refuse_cycles():
+    """Ends this program where functions call each other directly, wherever in the image they stand."""
+    done = set()
+    for first in code:
+        way, left = [first], [set(code[first][1])]
+        while way:
+            if not left[-1]:
+                done.add(way.pop())
+                left.pop()
+                continue
+            target = left[-1].pop()
+            if target in way:
+                cycle = [functions[start][1] for start in way[way.index(target) :]]
+                sys.exit(f"these call each other, so there is no bound: {', '.join(cycle)}")
+            if target not in done:
+                way.append(target)
+                left.append(set(code[target][1]))
+
+
+refuse_cycles()
 kept = {made & ~1 for _, _, _, each in code.values() for made in each if made & 1}
 table_end = min((start for start in functions if start > vectors), default=vectors)
 for base, content in loaded:
@@ -164,9 +198,7 @@ def depth(start, way, runnable):
     for target in targets:
         below = depth(target, way | {start}, runnable)
         if below is None:
-            # Reached only by guessing a target of a register: then the guess was wrong.
-            if len(way) == 0 or not depends_on_way(target):
-                sys.exit(f"{functions[start][1]} and {functions[target][1]} call each other: there is no bound")
+            # No direct calls come back, so a target of a register was guessed, and the guess was wrong.
             return None
         best = max(best, below)
     meant = (runnable if start in executors else kept - tasks) if indirect else ()
@@ -186,12 +218,10 @@ for at in range(vectors + 8, table_end, 4):
     if word(at, "<I") & 1 and handler in functions:
         handlers[at - vectors] = handler
 deepest = {handler: EXCEPTION_FRAME + depth(handler, frozenset(), others)[0] for handler in handlers.values()}
-# Offsets 8 and 12 are NMI and HardFault; from 64 on interrupts, before them SysTick and its like.
-faults = {handlers[at] for at in (8, 12) if at in handlers}
 levels = sorted((deepest[handler] for handler in deepest.keys() - faults), reverse=True)[: int(sys.argv[2])]
 if "--way" in sys.argv:
     for start in way:
         print(f"# {code[start][0]:5} {functions[start][1]}", file=sys.stderr)
     for handler, its in deepest.items():
         print(f"# handler {its:5} {functions[handler][1]}", file=sys.stderr)
-print(f"depth={program + sum(deepest[handler] for handler in faults) + sum(levels)}")
+print(f"depth={program + sum(deepest[handler] for handler in faults & deepest.keys()) + sum(levels)}")

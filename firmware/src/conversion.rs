@@ -98,28 +98,40 @@ impl Calibration {
     }
 }
 
-/// The calibrated outcome of a signal, before the self-tests look at it.
-pub fn convert(signal: Signal, calibration: &Calibration, bands: &LoopBands, range: (f32, f32), celsius: f32) -> Outcome {
-    let number = match signal {
-        Signal::Number(number) => number,
-        Signal::Milliampere(current) => match from_loop(current, bands, range) {
-            Ok(number) => number,
-            Err(fault) => return Outcome::Bad(fault),
-        },
-        Signal::WarmingUp => return Outcome::Bad(Fault::WarmUp),
-        Signal::WarmingUpAt(current) => return Outcome::Bad(bands.fault(current).unwrap_or(Fault::WarmUp)),
-        Signal::NoAnswer => return Outcome::Bad(Fault::NotConnected),
-        Signal::Garbled => return Outcome::Bad(Fault::Corrupt),
-        Signal::Failed => return Outcome::Bad(Fault::SensorFailure),
-    };
-    Outcome::measured(calibration.apply(number, celsius))
+/// What a signal says, before the self-tests look at it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Converted {
+    /// Calibrated.
+    pub outcome: Outcome,
+    /// The sensor's own number, in the channel's unit; NaN when there is none.
+    pub uncalibrated: f32,
+}
+
+/// What a signal says.
+pub fn convert(signal: Signal, calibration: &Calibration, bands: &LoopBands, range: (f32, f32), celsius: f32) -> Converted {
+    match number(signal, bands, range) {
+        Ok(number) => Converted { outcome: Outcome::measured(calibration.apply(number, celsius)), uncalibrated: number },
+        Err(fault) => Converted { outcome: Outcome::Bad(fault), uncalibrated: f32::NAN },
+    }
+}
+
+fn number(signal: Signal, bands: &LoopBands, range: (f32, f32)) -> Result<f32, Fault> {
+    match signal {
+        Signal::Number(number) => Ok(number),
+        Signal::Milliampere(current) => from_loop(current, bands, range),
+        Signal::WarmingUp => Err(Fault::WarmUp),
+        Signal::WarmingUpAt(current) => Err(bands.fault(current).unwrap_or(Fault::WarmUp)),
+        Signal::NoAnswer => Err(Fault::NotConnected),
+        Signal::Garbled => Err(Fault::Corrupt),
+        Signal::Failed => Err(Fault::SensorFailure),
+    }
 }
 
 fn from_loop(current: f32, bands: &LoopBands, (low, high): (f32, f32)) -> Result<f32, Fault> {
     match bands.fault(current) {
         Some(fault) => Err(fault),
-        // Above the range the number lies above it too, and the self-test calls it over range, which is high. Where a maker says
-        // so by a fixed current, that one lies above 20 mA.
+        // At the top of the range or above it the number lies there too, and the self-test calls it over range, which is high. Where a
+        // maker says so by a fixed current, that one lies above 20 mA.
         None => Ok(low + (current - 4.0) / 16.0 * (high - low)),
     }
 }

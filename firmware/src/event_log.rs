@@ -7,8 +7,10 @@
 //! |---|---|
 //! | 0 | magic |
 //! | 1, 2 | next sequence, and its complement |
-//! | 3 | 0 |
-//! | 4 + 4 (s mod n) ... | record of sequence s: kind, channel, boot; uptime; detail; `more` and check |
+//! | 3, 4, 5 | channels once over range, held at the first level, held at the second: a bit each, their complement below |
+//! | 6 + 4 (s mod n) ... | record of sequence s: kind, channel, boot; uptime; detail; `more` and check |
+//!
+//! The latches stand here because they must outlive a reset as the events do.
 //!
 //! **How much it holds.** 184 records are 26 a day for seven days. One kind of event on one channel takes at most one record in four
 //! hours (the record counts), so at most 6 a day: two limits that flap day and night take 24 a day, and two other events a day
@@ -18,12 +20,14 @@
 use measurement::MonotonicMs;
 use register_map::{EventKind, EventRecord, EventsHead, MAX_EVENT_RECORDS, check_word};
 
-const HEAD_WORDS: usize = 4;
+const HEAD_WORDS: usize = 6;
+/// Where the head holds the latches.
+const LATCHES: core::ops::Range<usize> = 3..6;
 pub(crate) const RECORD_WORDS: usize = 4;
-const MAGIC: u32 = 0xDA57_E710;
+const MAGIC: u32 = 0xDA57_E711;
 /// Records of the usual log.
 pub const LOG_RECORDS: usize = 184;
-/// Words of the usual log: 2960 bytes.
+/// Words of the usual log: 2968 bytes.
 pub const LOG_WORDS: usize = HEAD_WORDS + RECORD_WORDS * LOG_RECORDS;
 /// A log in memory of its own, which does not outlive a reset.
 pub type OwnLog = [u32; LOG_WORDS];
@@ -67,6 +71,17 @@ impl Happening {
         let counts = !matches!(self.kind, EventKind::SettingsChanged | EventKind::Calibrated | EventKind::LogLost);
         counts && self.kind == record.kind && self.channel == record.channel && (!by_detail || self.detail == record.detail)
     }
+}
+
+/// What of the channels only a person resets: a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Latches {
+    /// Was over range.
+    pub over_range: u16,
+    /// Its alarm is held at the first level.
+    pub low: u16,
+    /// Its alarm is held at the second level.
+    pub high: u16,
 }
 
 /// The ring.
@@ -128,6 +143,24 @@ impl<M: LogMemory> EventLog<M> {
         self.set_next(self.next().max(record.sequence.saturating_add(1)));
     }
 
+    /// The latches as they were last set, in this life or the one before.
+    pub fn latches(&self) -> Latches {
+        // A word that a reset tore, or that never was one, latches nothing.
+        let mask = |word: u32| if (word >> 16) as u16 == !(word as u16) { (word >> 16) as u16 } else { 0 };
+        match self.words.as_ref().get(LATCHES) {
+            Some(&[over_range, low, high]) => Latches { over_range: mask(over_range), low: mask(low), high: mask(high) },
+            _ => Latches::default(),
+        }
+    }
+
+    /// Sets them, for the next life too.
+    pub fn set_latches(&mut self, latches: Latches) {
+        let word = |mask: u16| u32::from(mask) << 16 | u32::from(!mask);
+        if let Some(words) = self.words.as_mut().get_mut(LATCHES) {
+            words.copy_from_slice(&[latches.over_range, latches.low, latches.high].map(word));
+        }
+    }
+
     /// True when the words held something that was no whole log.
     pub const fn was_lost(&self) -> bool {
         self.lost
@@ -183,7 +216,13 @@ impl<M: LogMemory> EventLog<M> {
     fn alike(&self, happening: &Happening, uptime_s: u32) -> Option<EventRecord> {
         let EventsHead { oldest, newest, .. } = self.head();
         let from = oldest.max(newest.saturating_sub(LOOK_BACK - 1));
-        let mut before = (from..=newest).rev().filter_map(|sequence| self.record(sequence)).filter(|record| happening.is_like(record));
+        // A record's check takes a small chip a tenth of a millisecond, so only those are looked at that are of this kind and channel.
+        let is_of_kind = |sequence: &u32| {
+            let first = self.slot(*sequence).and_then(|at| self.words.as_ref().get(at));
+            first.is_some_and(|what| what >> 16 == kind_and_channel(happening.kind, happening.channel))
+        };
+        let whole = (from..=newest).rev().filter(is_of_kind).filter_map(|sequence| self.record(sequence));
+        let mut before = whole.filter(|record| happening.is_like(record));
         let newest = before.next()?;
         if newest.boot == self.boot {
             return (uptime_s.saturating_sub(newest.uptime_s) < COUNTED_WITHIN_S).then_some(newest);
@@ -223,10 +262,14 @@ impl<M: LogMemory> EventLog<M> {
     }
 }
 
+/// The upper half of a record's first word.
+fn kind_and_channel(kind: EventKind, channel: Option<u8>) -> u32 {
+    (kind as u32) << 8 | u32::from(channel.unwrap_or(u8::MAX))
+}
+
 /// A record as it lies in memory and in flash.
 pub(crate) fn packed(record: &EventRecord) -> [u32; RECORD_WORDS] {
-    let channel = u32::from(record.channel.unwrap_or(u8::MAX));
-    let what = (record.kind as u32) << 24 | channel << 16 | u32::from(record.boot);
+    let what = kind_and_channel(record.kind, record.channel) << 16 | u32::from(record.boot);
     let more = u32::from(record.more) << 16;
     let check = check(record.sequence, what, record.uptime_s, record.detail, more);
     [what, record.uptime_s, record.detail, more | u32::from(check)]

@@ -7,10 +7,10 @@
 //!
 //! **How much it holds.** 184 records written nine times each, the worst, are 1656 entries or 52 KiB; a node on which little is counted
 //! needs 6 KiB. Give it a block more than it shall hold. A board gives the log's words to the store before the station has them:
-//! `store.begin(&mut EventLog::asleep(&mut words[..]))`, and in quiet moments `store.keep(station.node().events())`.
+//! `store.begin(&mut EventLog::asleep(&mut words[..]), ...)`, and in quiet moments `store.keep(station.node().events())`.
 //!
-//! An erase stops a chip that runs from the same flash for some 20 ms, in which a UART without a buffer loses bytes: a board calls
-//! [`EventStore::keep`] between frames, or keeps the store in the bank it does not run from.
+//! An erase takes some 20 ms, in which a chip that runs from the same flash stands still, and a driver may mask interrupts: a UART
+//! without a buffer loses bytes. A board calls [`EventStore::keep`] between frames.
 
 use embedded_storage::nor_flash::NorFlash;
 use register_map::{EventRecord, SettingsCrc};
@@ -38,11 +38,12 @@ pub struct EventStore<F> {
 impl<F: NorFlash> EventStore<F> {
     const WHOLE_WORDS: () =
         assert!(ENTRY.is_multiple_of(F::WRITE_SIZE) && ENTRY.is_multiple_of(F::READ_SIZE) && F::ERASE_SIZE.is_multiple_of(ENTRY));
+    const IN_BLOCK: u32 = (F::ERASE_SIZE / ENTRY) as u32;
 
     /// A store of `blocks` erase blocks (two at least) from `offset`, which begins one. It has not looked at them yet.
     pub const fn new(flash: F, offset: u32, blocks: u32) -> EventStore<F> {
         let () = Self::WHOLE_WORDS;
-        let entries = blocks * (F::ERASE_SIZE / ENTRY) as u32;
+        let entries = blocks * Self::IN_BLOCK;
         EventStore { flash, offset, entries, at: 0, serial: 1, next: 1, counts: [0; RECENT] }
     }
 
@@ -52,32 +53,55 @@ impl<F: NorFlash> EventStore<F> {
     }
 
     /// Finds where it stands, and puts what is kept into a log that has lost its memory with the power. Call it before the log
-    /// begins.
-    pub fn begin<M: LogMemory>(&mut self, log: &mut EventLog<M>) -> Result<(), F::Error> {
-        let mut newest = None;
-        for at in 0..self.entries {
-            if let Entry::Whole { serial, .. } = self.entry(at)?
-                && newest.is_none_or(|(_, before)| serial > before)
-            {
-                newest = Some((at, serial));
-            }
-        }
-        let Some((newest, serial)) = newest else { return Ok(()) };
-        (self.at, self.serial) = ((newest + 1) % self.entries, serial.saturating_add(1));
+    /// begins. A full store takes a slow chip some tenths of a second: `progress` is called once a block, for its watchdog.
+    pub fn begin<M: LogMemory>(&mut self, log: &mut EventLog<M>, mut progress: impl FnMut()) -> Result<(), F::Error> {
         let remembers = log.is_whole();
-        if !remembers {
-            log.clear();
-        }
-        // From the oldest on, which stands behind the place of the next one.
+        // From the oldest block on, which stands behind the newest one.
+        let first = self.block_after_newest(&mut progress)?;
+        let mut newest = None;
         for step in 0..self.entries {
-            let Entry::Whole { record, .. } = self.entry((self.at + step) % self.entries)? else { continue };
-            self.next = self.next.max(record.sequence.saturating_add(1));
-            self.counts[record.sequence as usize % RECENT] = record.count();
+            if step.is_multiple_of(Self::IN_BLOCK) {
+                progress();
+            }
+            let at = (first + step) % self.entries;
+            let Entry::Whole { serial, record } = self.entry(at)? else { continue };
             if !remembers {
+                if newest.is_none() {
+                    log.clear();
+                }
                 log.put_back(&record);
             }
+            if newest.is_none_or(|(_, before)| serial > before) {
+                newest = Some((at, serial));
+            }
+            self.next = self.next.max(record.sequence.saturating_add(1));
+            self.counts[record.sequence as usize % RECENT] = record.count();
+        }
+        if let Some((at, serial)) = newest {
+            (self.at, self.serial) = ((at + 1) % self.entries, serial.saturating_add(1));
         }
         Ok(())
+    }
+
+    /// Where the block begins that stands behind the newest: serials rise within a block, so the first whole entry of each tells.
+    fn block_after_newest(&mut self, progress: &mut impl FnMut()) -> Result<u32, F::Error> {
+        let mut newest = None;
+        for block in (0..self.entries).step_by(Self::IN_BLOCK as usize) {
+            progress();
+            for at in block..block + Self::IN_BLOCK {
+                match self.entry(at)? {
+                    Entry::Spoilt => {}
+                    Entry::Erased => break,
+                    Entry::Whole { serial, .. } => {
+                        if newest.is_none_or(|(_, before)| serial > before) {
+                            newest = Some((block, serial));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(newest.map_or(0, |(block, _)| (block + Self::IN_BLOCK) % self.entries))
     }
 
     /// Keeps the next record of the log that is new or has counted on. True when something was written: then there may be more.
@@ -99,13 +123,12 @@ impl<F: NorFlash> EventStore<F> {
     }
 
     fn write(&mut self, record: &EventRecord) -> Result<(), F::Error> {
-        let in_block = (F::ERASE_SIZE / ENTRY) as u32;
         // A place that is not erased was torn by a power cut.
-        while !self.at.is_multiple_of(in_block) && !matches!(self.entry(self.at)?, Entry::Erased) {
+        while !self.at.is_multiple_of(Self::IN_BLOCK) && !matches!(self.entry(self.at)?, Entry::Erased) {
             self.at = (self.at + 1) % self.entries;
         }
         let start = self.offset + self.at * ENTRY as u32;
-        if self.at.is_multiple_of(in_block) {
+        if self.at.is_multiple_of(Self::IN_BLOCK) {
             self.flash.erase(start, start + F::ERASE_SIZE as u32)?;
         }
         let mut words = [self.serial, record.sequence, 0, 0, 0, 0];

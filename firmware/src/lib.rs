@@ -10,6 +10,8 @@ extern crate std;
 
 pub mod annunciator;
 pub mod beacon;
+pub mod boot_counter;
+pub mod button;
 pub mod cadence;
 pub mod conversion;
 pub mod desk;
@@ -32,6 +34,7 @@ pub mod station;
 pub mod two_copies;
 
 pub use annunciator::{Annunciator, LocalAlarm, Outputs};
+pub use button::{Button, Wish};
 pub use conversion::{Calibration, LoopBands, Signal};
 pub use duties::{Duties, Duty};
 pub use event_log::EventLog;

@@ -7,7 +7,7 @@ mod writing;
 pub use writing::NotWritten;
 
 use heapless::Vec;
-use measurement::{ChannelId, Fault, Limit, MonotonicMs, Outcome, Timestamp, Unit, Value};
+use measurement::{ChannelId, Direction, Fault, Limit, MonotonicMs, Outcome, Timestamp, Unit, Value};
 use register_map::{
     BoardFacts, ChannelSettingsBlock, EventKind, Health, MAX_CHANNELS, NodeSettingsBlock, ResetCause, SettingsCrc, Troubles,
 };
@@ -18,7 +18,7 @@ use crate::annunciator::{Annunciator, LocalAlarm, Outputs};
 use crate::beacon::{BeaconChange, BeaconProof};
 use crate::conversion::{Calibration, LoopBands, Signal, convert};
 use crate::desk::Desk;
-use crate::event_log::{EventLog, Happening, LOG_WORDS, LogMemory, OwnLog};
+use crate::event_log::{EventLog, Happening, LOG_WORDS, Latches, LogMemory, OwnLog};
 use crate::self_test::{SelfTest, SelfTestSettings};
 use crate::settings::{Bounds, CalibrationRecord, Keep, Kept, Sheet};
 
@@ -67,7 +67,8 @@ pub struct NodeSettings {
 struct Channel {
     settings: ChannelSettings,
     record: CalibrationRecord,
-    needs_level: bool,
+    needs_above: bool,
+    needs_below: bool,
     self_test: SelfTest,
     annunciator: Annunciator,
     outcome: Outcome,
@@ -126,7 +127,7 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         }
     }
 
-    /// Begins, once: with the events of its earlier starts, and with what it was shipped with, which holds where nobody has set
+    /// Begins, once: with the events of its earlier starts and what they latched, and with what it was shipped with, which holds where nobody has set
     /// anything (see [`Node::restore`]).
     pub fn begin(&mut self, identity: NodeSettings, shipped: &[ChannelSettings]) {
         (self.identity, self.unit) = (identity, identity.unit);
@@ -137,6 +138,10 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         self.hash = self.crc();
         let start = MonotonicMs(0);
         self.log.begin(identity.boot_count);
+        let latches = self.log.latches();
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            channel.latch(latches, 1 << index);
+        }
         if self.log.was_lost() {
             self.health.troubles.events_lost = true;
             self.log.note(Happening::node(EventKind::LogLost, 0), start);
@@ -178,12 +183,13 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             at.sequence = at.sequence.wrapping_add(1);
             at.sampled_at = now;
             let alarm = at.annunciator.observe(judged, Timestamp(now.0 as i64));
-            // A new alarm is heard even when an older one was silenced.
-            if alarm.bits() & !alarm_before.bits() & 0b011 != 0 {
+            // A new alarm is heard even when an older one was silenced, and when the latch has held its level all the while.
+            if at.annunciator.is_new() {
                 self.silenced = false;
             }
             let number = measured.value().map_or(f32::NAN, Value::get);
             note_change(&mut self.log, channel.0 as u8, (outcome_before, outcome), (alarm_before, alarm), number, now);
+            self.keep_latches();
         }
         self.outputs()
     }
@@ -216,7 +222,27 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             at.self_test.reset();
             at.annunciator.reset();
             self.log.note(Happening::channel(EventKind::AlarmReset, channel.0 as u8, 0), now);
+            self.keep_latches();
         }
+    }
+
+    /// As [`Node::reset`], of every channel.
+    pub fn reset_all(&mut self, now: MonotonicMs) {
+        for index in 0..self.channels.len() as u32 {
+            self.reset(ChannelId(index), now);
+        }
+    }
+
+    /// What is latched outlives a reset, which nobody may take for a person's.
+    pub(super) fn keep_latches(&mut self) {
+        let mut latches = Latches::default();
+        for (index, channel) in self.channels.iter().enumerate() {
+            let (bit, held) = (1 << index, channel.annunciator.held());
+            latches.over_range |= if channel.self_test.is_latched() { bit } else { 0 };
+            latches.low |= if held.low { bit } else { 0 };
+            latches.high |= if held.high { bit } else { 0 };
+        }
+        self.log.set_latches(latches);
     }
 
     /// What a contact or a current sense at the beacon says. A beacon that stays dark although it must be lit is a fault of
@@ -277,7 +303,8 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
             unit: channel.settings.unit,
             range: channel.settings.self_test.range,
             normal: channel.settings.normal,
-            needs_level: channel.needs_level,
+            needs_above: channel.needs_above,
+            needs_below: channel.needs_below,
         };
         self.channels.iter().map(bounds).collect()
     }
@@ -303,16 +330,25 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
 
 impl Channel {
     fn new(settings: &ChannelSettings) -> Channel {
+        let shipped_with = |direction| [settings.low, settings.high].into_iter().flatten().any(|limit| limit.direction == direction);
         Channel {
             settings: *settings,
             record: CalibrationRecord::NONE,
-            needs_level: settings.low.is_some() || settings.high.is_some(),
+            needs_above: shipped_with(Direction::High),
+            needs_below: shipped_with(Direction::Low),
             self_test: SelfTest::new(settings.self_test),
             annunciator: Annunciator::new(settings.low, settings.high, settings.latching),
             outcome: Outcome::Bad(Fault::NotYetRead),
             sequence: 0,
             sampled_at: MonotonicMs(0),
         }
+    }
+
+    fn latch(&mut self, latches: Latches, bit: u16) {
+        if latches.over_range & bit != 0 {
+            self.self_test.latch();
+        }
+        self.annunciator.hold(LocalAlarm { low: latches.low & bit != 0, high: latches.high & bit != 0, latched: false });
     }
 
     fn settings_block(&self) -> ChannelSettingsBlock {

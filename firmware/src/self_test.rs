@@ -2,6 +2,8 @@
 
 use measurement::{Doubt, Fault, MonotonicMs, Outcome, Value};
 
+use crate::conversion::Converted;
+
 /// What one channel's self-test is told about its sensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SelfTestSettings {
@@ -39,19 +41,26 @@ impl SelfTest {
         self.over_range = false;
     }
 
+    /// The sensor was over range in the life before this one.
+    pub const fn latch(&mut self) {
+        self.over_range = true;
+    }
+
     /// True while the sensor was once over range and nobody has reset it.
     pub const fn is_latched(&self) -> bool {
         self.over_range
     }
 
     /// Looks at the next outcome. `oxygen_percent` is the same air's oxygen where the node measures it.
-    pub fn observe(&mut self, outcome: Outcome, oxygen_percent: Option<f32>, now: MonotonicMs) -> Outcome {
+    pub fn observe(&mut self, converted: Converted, oxygen_percent: Option<f32>, now: MonotonicMs) -> Outcome {
+        let Converted { outcome, uncalibrated } = converted;
         let Outcome::Good(value) = outcome else {
             self.resting = None;
             return outcome;
         };
         let (low, high) = self.settings.range;
-        if value.get() > high {
+        // It is the sensor that has a range, whatever a calibration makes of its number; many show its very end for all that is beyond.
+        if uncalibrated >= high || value.get() > high {
             self.over_range = true;
             return Outcome::Uncertain(value, Doubt::OverRange);
         }

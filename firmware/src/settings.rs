@@ -48,8 +48,10 @@ pub struct Bounds {
     pub range: (f32, f32),
     /// What clean air and a working sensor show; see [`crate::ChannelSettings::normal`].
     pub normal: (f32, f32),
-    /// It left the house with a local alarm and must keep one.
-    pub needs_level: bool,
+    /// Whether it left the house with a local alarm in this direction, and must keep one.
+    pub needs_above: bool,
+    /// See `needs_above`.
+    pub needs_below: bool,
 }
 
 /// Why a sheet was refused, and for which channel if for one.
@@ -117,12 +119,15 @@ fn examine(block: &ChannelSettingsBlock, bounds: &Bounds) -> Result<(), Refusal>
     for limit in [&block.low, &block.high].into_iter().flatten() {
         examine_limit(limit, bounds)?;
     }
-    match (&block.low, &block.high) {
-        (None, None) if bounds.needs_level => return Err(Refusal::NoLevel),
-        (Some(first), Some(second)) if first.direction == second.direction && !first.is_beyond(second.setpoint) => {
-            return Err(Refusal::Inconsistent);
-        }
-        _ => {}
+    let warns = |direction| [&block.low, &block.high].into_iter().flatten().any(|limit| limit.direction == direction);
+    if bounds.needs_above && !warns(Direction::High) || bounds.needs_below && !warns(Direction::Low) {
+        return Err(Refusal::NoLevel);
+    }
+    if let (Some(first), Some(second)) = (&block.low, &block.high)
+        && first.direction == second.direction
+        && !first.is_beyond(second.setpoint)
+    {
+        return Err(Refusal::Inconsistent);
     }
     let width = high - low;
     // Written so that a number which is none fails every comparison.

@@ -219,7 +219,7 @@ fn the_generator_changes_settings_now_and_then() {
 }
 
 fn restart_bytes(chance: &mut Chance) -> Vec<u8> {
-    let length = [0, 64, 1280, 1280, 1280 + 2960, chance.below(5000)][chance.below(6) as usize];
+    let length = [0, 64, 1280, 1280, 1280 + 2968, chance.below(5000)][chance.below(6) as usize];
     let mut bytes = if chance.below(2) == 0 { vec![0xFF; length as usize] } else { chance.bytes(length) };
     if chance.below(2) == 0 {
         let (mut head, mut channels) = SHIPPED.clone();
@@ -229,7 +229,7 @@ fn restart_bytes(chance: &mut Chance) -> Vec<u8> {
         return fuzz::kept(chance.next() as u16, &head, &channels);
     }
     // A head that promises a whole copy, or a log's.
-    for (at, magic) in [(0, 0xDA57_5E77_u32), (640, 0xDA57_5E77), (1280, 0xDA57_E710)] {
+    for (at, magic) in [(0, 0xDA57_5E77_u32), (640, 0xDA57_5E77), (1280, 0xDA57_E711)] {
         if let (true, Some(place)) = (chance.below(2) == 0, bytes.get_mut(at..at + 12)) {
             place[..4].copy_from_slice(&magic.to_le_bytes());
             let next = chance.below(600) as u32;

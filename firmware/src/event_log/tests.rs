@@ -110,6 +110,21 @@ fn a_log_outlives_a_reset_and_garbage_does_not_become_one() {
 }
 
 #[test]
+fn latches_outlive_a_reset_and_a_torn_or_strange_word_latches_nothing() {
+    let mut log = resumed([0; WORDS], 1);
+    assert_eq!(log.latches(), Latches::default());
+    let latches = Latches { over_range: 0x8001, low: 0xFFFF, high: 0 };
+    log.set_latches(latches);
+    log.note(low_raised(0), at(1));
+    let again = resumed(log.words, 2);
+    assert_eq!((again.latches(), all(&again).len()), (latches, 1));
+    let mut words = log.words;
+    words[LATCHES.start] ^= 1 << 20;
+    assert_eq!(resumed(words, 2).latches(), Latches { over_range: 0, ..latches });
+    assert_eq!(resumed([0xFFFF_FFFF; WORDS], 2).latches(), Latches::default());
+}
+
+#[test]
 fn a_reset_within_a_note_costs_that_one_event_at_most() {
     let mut log = resumed([0; WORDS], 1);
     (0..30).for_each(|i| log.note_settings(i, 0, at(u64::from(i))));

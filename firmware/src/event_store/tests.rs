@@ -16,7 +16,7 @@ fn flash() -> Flash {
 
 /// A node's log of 20 records in memory that forgets, and its store.
 struct Life {
-    log: EventLog<[u32; 84]>,
+    log: EventLog<[u32; 86]>,
     store: EventStore<Flash>,
 }
 
@@ -25,7 +25,7 @@ impl Life {
         // What memory holds after power came.
         let noise = core::array::from_fn(|i| (i as u32 + boot).wrapping_mul(0x9E37_79B9));
         let mut life = Life { log: EventLog::asleep(noise), store: EventStore::new(flash, 256, BLOCKS) };
-        life.store.begin(&mut life.log).unwrap();
+        life.store.begin(&mut life.log, || ()).unwrap();
         life.log.begin(boot);
         life
     }
@@ -87,7 +87,7 @@ fn memory_that_outlived_a_reset_is_not_overwritten_by_what_was_kept() {
     life.log.note_settings(2, 0, MonotonicMs(2000));
     let (words, kept) = (life.log.clone(), life.store.release());
     let mut again = Life { log: words, store: EventStore::new(kept, 256, BLOCKS) };
-    again.store.begin(&mut again.log).unwrap();
+    again.store.begin(&mut again.log, || ()).unwrap();
     again.log.begin(2);
     assert_eq!(again.all().len(), 2);
     again.keep().unwrap();
@@ -132,4 +132,67 @@ fn flash_that_held_something_else_is_an_empty_log() {
     assert!(life.all().is_empty());
     life.note(1).unwrap();
     assert_eq!(Life::begin(2, life.store.release()).all().len(), 1);
+}
+
+/// Flash that counts how often it is read.
+struct Counted(Flash, u32);
+
+impl embedded_storage::nor_flash::ErrorType for Counted {
+    type Error = <Flash as embedded_storage::nor_flash::ErrorType>::Error;
+}
+
+impl embedded_storage::nor_flash::ReadNorFlash for Counted {
+    const READ_SIZE: usize = Flash::READ_SIZE;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.1 += 1;
+        self.0.read(offset, bytes)
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl NorFlash for Counted {
+    const WRITE_SIZE: usize = Flash::WRITE_SIZE;
+    const ERASE_SIZE: usize = Flash::ERASE_SIZE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        self.0.erase(from, to)
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.write(offset, bytes)
+    }
+}
+
+#[test]
+fn a_start_reads_a_full_store_once_and_never_reads_more_than_a_block_without_saying_so() {
+    let mut life = Life::begin(1, flash());
+    (0..100).for_each(|number| life.note(number).unwrap());
+    let expected = life.all();
+    let mut store = EventStore::new(Counted(life.store.release(), 0), 256, BLOCKS);
+    let mut log = EventLog::asleep([0; 86]);
+    let mut said = 0;
+    store.begin(&mut log, || said += 1).unwrap();
+    let reads = store.release().1;
+    assert_eq!(reads, 8 * BLOCKS + BLOCKS, "every entry, and the first of each block once more");
+    assert_eq!(said, 2 * BLOCKS, "at most eight entries are read in between");
+    log.begin(2);
+    let head = log.head();
+    assert_eq!((head.oldest..=head.newest).filter_map(|sequence| log.record(sequence)).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_block_whose_first_entry_is_spoilt_is_known_by_its_next() {
+    let mut life = Life::begin(1, flash());
+    (0..20).for_each(|number| life.note(number).unwrap());
+    let expected = life.all();
+    let mut flash = life.store.release();
+    // The third block holds the newest four entries.
+    flash.bytes[256 + 2 * 256] ^= 1;
+    let again = Life::begin(2, flash);
+    assert_eq!(again.all().last(), expected.last());
+    assert_eq!((again.store.at, again.store.serial), (20, 21));
 }

@@ -7,7 +7,7 @@ use crate::conversion::{Calibration, Signal, convert};
 fn check(maker: &str, model: &str, cases: &[(f32, Result<f32, Fault>)]) {
     let model = loop_model(maker, model).unwrap();
     for (current, expected) in cases {
-        let seen = convert(Signal::Milliampere(*current), &Calibration::NONE, &model.bands, (0.0, 100.0), 20.0);
+        let seen = convert(Signal::Milliampere(*current), &Calibration::NONE, &model.bands, (0.0, 100.0), 20.0).outcome;
         let right = match (seen, expected) {
             (Outcome::Good(value), Ok(number)) => (value.get() - number).abs() < 0.001,
             (Outcome::Bad(fault), Err(expected)) => fault == *expected,

@@ -4,7 +4,6 @@ use measurement::{Direction, Fault, Limit, MonotonicMs, Outcome, Value};
 use register_map::EventKind;
 
 use super::Node;
-use crate::annunciator::Annunciator;
 use crate::event_log::{Happening, LogMemory};
 
 impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
@@ -15,7 +14,7 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         let outside =
             Some(Limit { direction: Direction::High, setpoint: Value::ZERO, release: Value::ZERO, on_delay_ms: 0, off_delay_ms: 0 });
         for channel in &mut self.channels {
-            channel.annunciator = Annunciator::new(outside, outside, true);
+            channel.annunciator.reconfigure(outside, outside, true);
         }
     }
 }

@@ -80,6 +80,83 @@ fn a_silenced_node_sounds_again_at_the_next_level_and_keeps_its_beacon() {
     assert!(node.outputs().beacon);
 }
 
+/// Whether the sounder is on after a silence and each of these numbers.
+fn sounds_after_silence(node: &mut Node, before: &[f32], after: &[f32]) -> bool {
+    let feed = |node: &mut Node, number: f32| node.sample(LEL, Signal::Number(number), 20.0, MonotonicMs(0)).sounder;
+    assert!(before.iter().fold(false, |_, number| feed(node, *number)));
+    node.silence(MonotonicMs(1));
+    after.iter().fold(false, |_, number| feed(node, *number))
+}
+
+#[test]
+fn a_silence_does_not_hold_over_a_second_alarm_that_the_latch_already_shows() {
+    let mut latching = node();
+    latching.channels[0].annunciator = Annunciator::new(latching.channels[0].settings.low, latching.channels[0].settings.high, true);
+    assert!(!sounds_after_silence(&mut latching, &[20.0], &[21.0, 0.0]), "the first alarm stays silenced");
+    assert!(latching.sample(LEL, Signal::Number(12.0), 20.0, MonotonicMs(2)).sounder);
+}
+
+#[test]
+fn a_silence_does_not_hold_over_gas_beyond_the_range_whatever_was_latched_before() {
+    assert!(sounds_after_silence(&mut node(), &[30.0], &[120.0]));
+    let mut once_over = node();
+    assert!(!sounds_after_silence(&mut once_over, &[120.0], &[4.0, 50.0]));
+    assert!(once_over.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(2)).sounder);
+    let mut lost = lost();
+    assert!(!sounds_after_silence(&mut lost, &[5.0], &[60.0]));
+    assert!(lost.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(2)).sounder);
+}
+
+/// The same node after a reset that its memory outlives.
+fn restarted(before: &Node) -> Node {
+    let settings: std::vec::Vec<ChannelSettings> = before.channels.iter().map(|channel| channel.settings).collect();
+    let mut node = before.clone();
+    node.begin(NodeSettings { reset_cause: ResetCause::Watchdog, ..before.identity }, &settings);
+    node.silenced = false;
+    node
+}
+
+#[test]
+fn a_bead_that_was_over_range_is_not_believed_after_a_reset_until_a_person_resets_it() {
+    let mut before = node();
+    before.sample(LEL, Signal::Number(120.0), 20.0, MonotonicMs(0));
+    let mut node = restarted(&restarted(&before));
+    let outputs = node.sample(LEL, Signal::Number(3.0), 20.0, MonotonicMs(1));
+    assert_eq!(node.outcome(LEL), Some(Outcome::Uncertain(v(3.0), Doubt::OverRangeLatched)));
+    assert!(outputs.sounder && outputs.beacon);
+    node.reset_all(MonotonicMs(2));
+    let mut node = restarted(&node);
+    assert!(!node.sample(LEL, Signal::Number(3.0), 20.0, MonotonicMs(3)).sounder);
+    assert_eq!(node.outcome(LEL), Some(Outcome::measured(3.0)));
+}
+
+#[test]
+fn a_latched_alarm_is_held_at_its_level_over_a_reset() {
+    let mut before = node();
+    before.channels[0].settings.latching = true;
+    let mut node = restarted(&before);
+    node.sample(LEL, Signal::Number(15.0), 20.0, MonotonicMs(0));
+    node.sample(LEL, Signal::Number(0.0), 20.0, MonotonicMs(1));
+    let mut node = restarted(&node);
+    let outputs = node.outputs();
+    assert!(outputs.sounder && !outputs.beacon, "before anything is measured");
+    let outputs = node.sample(LEL, Signal::Number(0.0), 20.0, MonotonicMs(2));
+    assert!(outputs.sounder && !outputs.beacon);
+    assert_eq!(block(&node, 0, 2).local_alarm, 0b101);
+    node.reset(LEL, MonotonicMs(3));
+    assert!(!restarted(&node).outputs().sounder);
+}
+
+#[test]
+fn what_a_node_without_settings_holds_it_holds_over_a_reset() {
+    let mut before = lost();
+    before.sample(LEL, Signal::Number(6.0), 20.0, MonotonicMs(0));
+    let mut node = restarted(&before);
+    node.restore(&mut Held(Kept::Damaged, Sheet::new()));
+    let outputs = node.sample(LEL, Signal::Number(0.0), 20.0, MonotonicMs(1));
+    assert!(outputs.sounder && outputs.beacon);
+}
+
 #[test]
 fn an_unplugged_module_is_a_fault_and_lights_the_fault_lamp() {
     let mut node = node();
@@ -198,6 +275,19 @@ fn lost_settings_call_no_value_good_and_alarm_before_any_limit_that_can_be_set()
     assert!(outputs.beacon, "held until a person resets it");
     node.sample(LEL, Signal::NoAnswer, 20.0, MonotonicMs(3));
     assert_eq!(node.outcome(LEL), Some(Outcome::Bad(Fault::NotConnected)), "the sensor's own fault is not hidden");
+}
+
+#[test]
+fn what_was_held_for_want_of_settings_ends_when_a_person_gives_some() {
+    let mut node = lost();
+    node.sample(LEL, Signal::Number(6.0), 20.0, MonotonicMs(0));
+    let sheet = node.sheet();
+    let mut keep = Held(Kept::Nothing, Sheet::new());
+    node.write(register_map::DESK_KEY, &[0x5E77, 0x1E5A], &mut keep, MonotonicMs(1)).unwrap();
+    let crc = sheet.crc();
+    node.write(register_map::DESK_COMMIT, &[0, (crc >> 16) as u16, crc as u16], &mut keep, MonotonicMs(2)).unwrap();
+    let outputs = node.sample(LEL, Signal::Number(6.0), 20.0, MonotonicMs(3));
+    assert!(!outputs.sounder && !outputs.beacon);
 }
 
 #[test]

@@ -65,10 +65,15 @@ impl<const CHANNELS: usize, M: LogMemory> Node<CHANNELS, M> {
         keep.keep(version, sheet).map_err(|_| refused(Refusal::NotKept))?;
         self.log.note_settings(version, crc, now);
         for ((index, channel), content) in (0..).zip(&mut self.channels).zip(&sheet.channels) {
+            if self.health.troubles.settings_lost {
+                // What was held for want of settings ends as any alarm does, now that there are some.
+                channel.annunciator.reset();
+            }
             if let Some(date) = channel.put_in_force(content) {
                 self.log.note(Happening::channel(EventKind::Calibrated, index, date), now);
             }
         }
+        self.keep_latches();
         (self.unit, self.version, self.hash) = (unit, version, crc);
         self.health.troubles.settings_lost = false;
         self.desk.shut();

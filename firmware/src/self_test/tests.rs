@@ -7,6 +7,10 @@ fn good(number: f32) -> Outcome {
     Outcome::measured(number)
 }
 
+fn shown(number: f32) -> Converted {
+    Converted { outcome: good(number), uncalibrated: number }
+}
+
 fn uncertain(number: f32, doubt: Doubt) -> Outcome {
     Outcome::Uncertain(Value::new(number).unwrap(), doubt)
 }
@@ -15,7 +19,7 @@ fn uncertain(number: f32, doubt: Doubt) -> Outcome {
 fn check(settings: SelfTestSettings, oxygen: Option<f32>, steps: &[(f32, Outcome)]) {
     let mut test = SelfTest::new(settings);
     for (second, (number, expected)) in steps.iter().enumerate() {
-        assert_eq!(test.observe(good(*number), oxygen, MonotonicMs(second as u64 * 1000)), *expected, "second {second}");
+        assert_eq!(test.observe(shown(*number), oxygen, MonotonicMs(second as u64 * 1000)), *expected, "second {second}");
     }
 }
 
@@ -35,11 +39,27 @@ fn a_bead_past_its_range_is_not_believed_when_it_reads_low_again() {
 }
 
 #[test]
+fn a_module_that_shows_the_end_of_its_range_for_all_beyond_is_over_range() {
+    check(BEAD, None, &[(99.9, good(99.9)), (100.0, uncertain(100.0, Doubt::OverRange)), (99.9, uncertain(99.9, Doubt::OverRangeLatched))]);
+}
+
+#[test]
+fn no_calibration_hides_that_the_sensor_is_at_the_end_of_its_range() {
+    let observe = |uncalibrated: f32, calibrated: f32| {
+        SelfTest::new(BEAD).observe(Converted { outcome: good(calibrated), uncalibrated }, None, MonotonicMs(0))
+    };
+    assert_eq!(observe(100.0, 50.0), uncertain(50.0, Doubt::OverRange));
+    assert_eq!(observe(99.0, 49.5), good(49.5));
+    assert_eq!(observe(51.0, 102.0), uncertain(102.0, Doubt::OverRange), "nor does one make more of it than there can be");
+    assert_eq!(observe(50.0, 100.0), good(100.0));
+}
+
+#[test]
 fn a_person_resets_the_latch() {
     let mut test = SelfTest::new(BEAD);
-    test.observe(good(110.0), None, MonotonicMs(0));
+    test.observe(shown(110.0), None, MonotonicMs(0));
     test.reset();
-    assert_eq!(test.observe(good(5.0), None, MonotonicMs(1000)), good(5.0));
+    assert_eq!(test.observe(shown(5.0), None, MonotonicMs(1000)), good(5.0));
 }
 
 #[test]
@@ -56,15 +76,15 @@ fn a_bead_without_oxygen_is_doubtful() {
 fn a_value_that_never_moves_is_stuck_and_one_that_does_is_not() {
     let mut test = SelfTest::new(BEAD);
     for second in 0..10 {
-        assert_eq!(test.observe(good(5.0), None, MonotonicMs(second * 1000)), good(5.0));
+        assert_eq!(test.observe(shown(5.0), None, MonotonicMs(second * 1000)), good(5.0));
     }
-    assert_eq!(test.observe(good(5.0), None, MonotonicMs(10_000)), uncertain(5.0, Doubt::Stuck));
-    assert_eq!(test.observe(good(5.2), None, MonotonicMs(11_000)), good(5.2));
+    assert_eq!(test.observe(shown(5.0), None, MonotonicMs(10_000)), uncertain(5.0, Doubt::Stuck));
+    assert_eq!(test.observe(shown(5.2), None, MonotonicMs(11_000)), good(5.2));
 }
 
 #[test]
 fn a_fault_passes_through_untouched() {
     let mut test = SelfTest::new(BEAD);
     let fault = Outcome::Bad(Fault::WireBreak);
-    assert_eq!(test.observe(fault, None, MonotonicMs(0)), fault);
+    assert_eq!(test.observe(Converted { outcome: fault, uncalibrated: f32::NAN }, None, MonotonicMs(0)), fault);
 }

@@ -2,8 +2,10 @@ use measurement::Value;
 
 use super::*;
 
-const GAS: Bounds = Bounds { quantity: 4, unit: Unit::PercentLel, range: (0.0, 100.0), normal: (f32::MIN, 5.0), needs_level: true };
-const AIR: Bounds = Bounds { quantity: 9, unit: Unit::Celsius, range: (-40.0, 85.0), normal: (f32::MIN, f32::MAX), needs_level: false };
+const GAS: Bounds =
+    Bounds { quantity: 4, unit: Unit::PercentLel, range: (0.0, 100.0), normal: (f32::MIN, 5.0), needs_above: true, needs_below: false };
+const AIR: Bounds =
+    Bounds { quantity: 9, unit: Unit::Celsius, range: (-40.0, 85.0), normal: (f32::MIN, f32::MAX), needs_above: false, ..GAS };
 
 fn limit(direction: Direction, setpoint: f32, release: f32) -> Option<Limit> {
     Some(Limit { direction, setpoint: Value::new(setpoint)?, release: Value::new(release)?, on_delay_ms: 0, off_delay_ms: 0 })
@@ -93,6 +95,23 @@ fn limits_outside_the_range_within_the_noise_or_at_odds_are_refused() {
     assert_eq!(below(19.5, 19.8), Ok(()));
     assert_eq!(below(20.0, 20.5), Err(Refusal::Noise));
     assert_eq!(below(19.5, 19.0), Err(Refusal::Inconsistent));
+}
+
+#[test]
+fn a_channel_keeps_a_level_in_each_direction_it_was_shipped_with() {
+    let oxygen = Bounds { normal: (20.0, 22.0), range: (0.0, 25.0), needs_below: true, ..GAS };
+    let (above, below) = (high(23.5, 23.0), limit(Direction::Low, 19.5, 19.8));
+    let check = |bounds: Bounds, low, high, expected| {
+        let block = ChannelSettingsBlock { low, high, ..block(&oxygen) };
+        assert_eq!(examine(&block, &bounds), expected);
+    };
+    check(oxygen, below, above, Ok(()));
+    check(oxygen, None, above, Err(Refusal::NoLevel));
+    check(oxygen, below, None, Err(Refusal::NoLevel));
+    let deficiency = Bounds { needs_above: false, ..oxygen };
+    check(deficiency, None, above, Err(Refusal::NoLevel));
+    check(deficiency, below, None, Ok(()));
+    check(deficiency, limit(Direction::Low, 19.5, 19.8), limit(Direction::Low, 18.0, 18.3), Ok(()));
 }
 
 #[test]

@@ -131,22 +131,51 @@ fn a_power_cut_at_any_byte_leaves_the_old_or_the_new_copy() {
 }
 
 #[test]
-fn a_flipped_bit_falls_back_to_the_other_copy_and_two_are_a_loss() {
+fn the_first_copy_of_all_when_it_is_torn_was_never_there() {
+    // The slot was erased, and the CRC is the last that it needs.
+    for power in 512..512 + 4 * 64 + 12 {
+        let mut store = store_on(Flash { power, ..store().release() });
+        assert!(store.save(|index| piece(1, index)).is_err());
+        assert_eq!(store.load().unwrap(), Loaded::Blank, "cut after {power} bytes");
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_the_older_copy_is_nothing_and_one_of_the_newer_brings_no_older_settings_back() {
     let mut store = store();
     store.save(|index| piece(1, index)).unwrap();
     store.save(|index| piece(2, index)).unwrap();
     let flash = store.release();
     // Everything that is read counts, but for the rest of the head.
     for at in (0..12).chain(64..5 * 64) {
-        for (slot, other) in [(0, 2), (512, 1)] {
-            let mut one = flash.clone();
-            one.bytes[256 + slot + at] ^= 1;
-            assert_eq!(held(&mut store_on(one)), Some(other), "byte {at} of {slot}");
-        }
+        let mut older = flash.clone();
+        older.bytes[256 + at] ^= 1;
+        assert_eq!(held(&mut store_on(older)), Some(2), "byte {at}");
+        let mut newer = flash.clone();
+        newer.bytes[256 + 512 + at] ^= 1;
+        let mut store = store_on(newer);
+        assert_eq!(store.load().unwrap(), Loaded::Lost, "byte {at}");
+        store.save(|index| piece(3, index)).unwrap();
+        assert_eq!(held(&mut store), Some(3), "and what a person sets then counts");
         let mut both = flash.clone();
         both.bytes[256 + at] ^= 1;
         both.bytes[256 + 512 + at] ^= 1;
         assert_eq!(store_on(both).load().unwrap(), Loaded::Lost, "byte {at}");
+    }
+}
+
+#[test]
+fn a_damaged_mark_beside_a_whole_copy_hides_nothing() {
+    let mut store = store();
+    store.save(|index| piece(1, index)).unwrap();
+    store.save(|index| piece(2, index)).unwrap();
+    let flash = store.release();
+    for bit in 0..64 {
+        let mut flash = flash.clone();
+        flash.bytes[256 + 512 + MARK_AT + bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(held(&mut store_on(flash.clone())), Some(2));
+        flash.bytes[256 + 512 + 64] ^= 1;
+        assert_eq!(store_on(flash).load().unwrap(), Loaded::Lost, "the head still says that it was the newer");
     }
 }
 

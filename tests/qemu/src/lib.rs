@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 /// A running board. Dropping it ends it.
 pub struct Board {
-    qemu: Child,
-    folder: PathBuf,
+    qemu: Ends,
     monitor: BufReader<UnixStream>,
 }
 
@@ -76,9 +75,11 @@ impl Board {
             .stdout(Stdio::null())
             .spawn()
             .expect("qemu-system-arm starts (Debian package qemu-system-arm)");
-        let monitor = connect(&folder.join("qmp"));
+        // Whatever fails from here on ends it.
+        let qemu = Ends { program: qemu, folder };
+        let monitor = connect(&qemu.folder.join("qmp"));
         monitor.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-        let mut board = Board { qemu, folder, monitor: BufReader::new(monitor) };
+        let mut board = Board { qemu, monitor: BufReader::new(monitor) };
         board.line();
         board.command(r#"{"execute":"qmp_capabilities"}"#);
         board.set_celsius(20.0);
@@ -97,7 +98,7 @@ impl Board {
 
     /// A connection to one of the board's serial lines: `bus`, `gas` or `hook`.
     pub fn serial(&self, name: &str) -> UnixStream {
-        connect(&self.folder.join(name))
+        connect(&self.qemu.folder.join(name))
     }
 
     /// What the lamps show now.
@@ -148,10 +149,16 @@ impl Board {
     }
 }
 
-impl Drop for Board {
+/// A program that ends with whoever holds it, and the folder of its sockets with it.
+struct Ends {
+    program: Child,
+    folder: PathBuf,
+}
+
+impl Drop for Ends {
     fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
+        let _ = self.program.kill();
+        let _ = self.program.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

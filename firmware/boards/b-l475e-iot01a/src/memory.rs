@@ -4,8 +4,10 @@
 //! |---|---|
 //! | 0x08080000, 4 KiB | the settings, in two copies |
 //! | 0x08081000, 56 KiB | the events: at most 52 KiB of them (`event_store`), and blocks to erase |
+//! | 0x0808F000, 4 KiB | how often it has started |
 //!
-//! The program runs from the first bank, so neither an erase nor a write stops it (RM0351, 3.3.5, read-while-write).
+//! The program runs from the first bank, so neither an erase nor a write stops it (RM0351, 3.3.5, read-while-write). The driver masks
+//! interrupts meanwhile: a request that comes in the 22 ms of an erase, which is one write in 64, is lost and asked again.
 
 use core::cell::RefCell;
 
@@ -13,6 +15,7 @@ use embassy_embedded_hal::flash::partition::BlockingPartition;
 use embassy_stm32::flash::{Blocking, Flash};
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use firmware::boot_counter::BootCounter;
 use firmware::event_log::LOG_WORDS;
 use firmware::event_store::EventStore;
 use firmware::{EventLog, SettingsStore};
@@ -25,6 +28,8 @@ const SETTINGS: u32 = 512 * 1024;
 const SETTINGS_BYTES: u32 = 4 * 1024;
 const EVENTS: u32 = SETTINGS + SETTINGS_BYTES;
 const EVENTS_BYTES: u32 = 56 * 1024;
+const BOOTS: u32 = EVENTS + EVENTS_BYTES;
+const BOOTS_BYTES: u32 = 2 * PAGE;
 /// An erase block (RM0351, 3.3.1).
 const PAGE: u32 = 2 * 1024;
 
@@ -45,9 +50,14 @@ pub fn events(flash: &Shared) -> EventStore<Part<'_>> {
     EventStore::new(BlockingPartition::new(flash, EVENTS, EVENTS_BYTES), 0, EVENTS_BYTES / PAGE)
 }
 
-/// The log as the last life left it, from flash where the power took it; and how many starts there were, when flash knows.
+/// Where the starts are counted.
+pub fn boots(flash: &Shared) -> BootCounter<Part<'_>> {
+    BootCounter::new(BlockingPartition::new(flash, BOOTS, BOOTS_BYTES), 0)
+}
+
+/// The log as the last life left it, from flash where the power took it; and which start wrote its newest record.
 #[inline(never)]
-pub fn log(reset_cause: ResetCause, events: &mut EventStore<Part<'_>>) -> (LogWords, Option<u32>) {
+pub fn log(reset_cause: ResetCause, events: &mut EventStore<Part<'_>>, progress: impl FnMut()) -> (LogWords, Option<u32>) {
     let Some(words) = bedrock::kept!([u32; LOG_WORDS]) else { die(ResetCause::Unknown) };
     // After power came on it is noise; after any other reset it is what the last life kept, which checks itself.
     if reset_cause == ResetCause::PowerOn {
@@ -55,7 +65,7 @@ pub fn log(reset_cause: ResetCause, events: &mut EventStore<Part<'_>>) -> (LogWo
     }
     let mut log = EventLog::asleep(&mut words[..]);
     // Flash that cannot be read holds no events: the node begins a log, and protects.
-    let _unread = events.begin(&mut log);
+    let _unread = events.begin(&mut log, progress);
     let newest = log.record(log.head().newest);
     (words, newest.map(|record| u32::from(record.boot)))
 }

@@ -18,7 +18,7 @@ mod thermometer;
 use core::panic::PanicInfo;
 
 use cortex_m::peripheral::syst::SystClkSource;
-use cortex_m_rt::{ExceptionFrame, entry, exception};
+use cortex_m_rt::{entry, exception};
 use firmware::event_log::LOG_WORDS;
 use firmware::modbus::{Framer, MAX_FRAME};
 use firmware::ram_flash::RamFlash;
@@ -124,16 +124,17 @@ fn main() -> ! {
         }
         duties.done(Duty::Answer);
 
-        to_field_bus.pump();
-        to_gas_module.pump();
         if duties.take_all_done() {
             Watchdog::feed();
             if let Some(facts) = rounds.fed(now_us) {
                 station.set_board_facts(facts);
             }
         }
-        // With interrupts masked none can slip in between looking and sleeping; a pending one still ends the sleep.
+        // With interrupts masked none can slip in between looking and sleeping; a pending one still ends the sleep. A UART that has sent
+        // its byte says so once: were it to say so between the pump and the sleep, the next byte would wait for SysTick.
         cortex_m::interrupt::free(|section| {
+            to_field_bus.pump();
+            to_gas_module.pump();
             if lines::FIELD_BUS.is_empty(section) && lines::GAS_MODULE.is_empty(section) {
                 cortex_m::asm::wfi();
             }
@@ -177,10 +178,9 @@ impl Clock {
         self.us
     }
 
-    /// The whole time of a counter reading within half an hour of the last one; a byte may have come before `now`.
+    /// The whole time of a counter reading; a byte may have come before `now`.
     fn extend(&self, counter: u32) -> u64 {
-        let moved = counter.wrapping_sub(self.us as u32) as i32;
-        self.us.saturating_add_signed(i64::from(moved))
+        bedrock::whole_us(counter, self.us)
     }
 }
 
@@ -209,11 +209,12 @@ unsafe fn DefaultHandler(interrupt: i16) {
     }
 }
 
+bedrock::on_an_empty_stack!(NonMaskableInt, bitten);
+bedrock::on_an_empty_stack!(HardFault, faulted);
+
 /// The watchdog was not fed in time; after as long again it resets. A person at the node sees and hears that nobody judges
 /// the air any more.
-// SAFETY: it never returns to what it interrupted.
-#[exception]
-unsafe fn NonMaskableInt() -> ! {
+extern "C" fn bitten() -> ! {
     peripherals::show(true, true, true);
     bedrock::bequeath(ResetCause::Watchdog);
     loop {
@@ -221,9 +222,7 @@ unsafe fn NonMaskableInt() -> ! {
     }
 }
 
-// SAFETY: it never returns to what it interrupted.
-#[exception]
-unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+extern "C" fn faulted() -> ! {
     die(ResetCause::Panic)
 }
 
@@ -249,7 +248,7 @@ mod hook {
 
     impl Hook {
         /// `s`: the sampling duty stops while the others go on; `h`: the loop hangs; `p`: it panics; `b`: the beacon stays dark,
-        /// `l`: it is lit again.
+        /// `l`: it is lit again; `o`: the stack grows beyond its end.
         #[expect(clippy::panic, reason = "it is what the test asks for")]
         pub fn obey(&mut self) {
             match crate::lines::HOOK.take() {
@@ -260,6 +259,7 @@ mod hook {
                     cortex_m::asm::nop();
                 },
                 Some((b'p', _)) => panic!(),
+                Some((b'o', _)) => crate::peripherals::overflow_the_stack(),
                 _ => {}
             }
         }

@@ -159,6 +159,22 @@ impl Watchdog {
     }
 }
 
+/// As a function does that goes too deep: pushes a word below the lowest of the stack.
+#[cfg(feature = "test-hook")]
+pub fn overflow_the_stack() -> ! {
+    // SAFETY: it never goes on.
+    unsafe {
+        core::arch::asm!(
+            "movw r0, #:lower16:_stack_end",
+            "movt r0, #:upper16:_stack_end",
+            "mov sp, r0",
+            "push {{r0}}",
+            "udf #0",
+            options(noreturn)
+        )
+    }
+}
+
 /// Lets the interrupts of the UARTs through.
 pub fn enable_interrupts() {
     // NVIC_ISER0: 0 and 1 field bus, 2 and 3 gas module, 4 and 5 hook.

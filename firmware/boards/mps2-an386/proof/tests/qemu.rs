@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use firmware::conversion::Signal;
 use firmware::shipped::FOUR_GAS_CHANNELS;
 use firmware::{Node, NodeSettings};
-use measurement::{ChannelId, Fault, MonotonicMs, Outcome};
+use measurement::{ChannelId, Doubt, Fault, MonotonicMs, Outcome};
 use qemu::bus::{Bus, Refusal};
 use qemu::desk::{Change, desk, events, long_words, words_of};
 use qemu::module::Module;
@@ -241,7 +241,8 @@ fn the_image_and_the_simulated_board_give_the_same_registers_for_the_same_air() 
 
 #[test]
 fn a_hung_duty_is_reset_by_the_watchdog_and_the_cause_stands_in_the_registers() {
-    for (hook, cause) in [(b's', ResetCause::Watchdog), (b'h', ResetCause::Watchdog), (b'p', ResetCause::Panic)] {
+    for (hook, cause) in [(b's', ResetCause::Watchdog), (b'h', ResetCause::Watchdog), (b'p', ResetCause::Panic), (b'o', ResetCause::Panic)]
+    {
         let board = Board::boot_with_hook();
         let mut bus = Bus::new(board.serial("bus"), 7);
         assert_eq!(identity(&mut bus).reset_cause, ResetCause::PowerOn);
@@ -251,6 +252,21 @@ fn a_hung_duty_is_reset_by_the_watchdog_and_the_cause_stands_in_the_registers() 
         println!("{}: back after {} ms", hook as char, begun.elapsed().as_millis());
         assert_eq!(identity(&mut bus).reset_cause, cause, "{}", hook as char);
     }
+}
+
+#[test]
+fn a_bead_that_was_over_range_is_not_believed_after_the_watchdog_has_bitten() {
+    let mut board = Board::boot_with_hook();
+    let module = Module::plug(board.serial("gas"), AIR, 17);
+    let mut bus = Bus::new(board.serial("bus"), 17);
+    wait_until("clean air", || block(&mut bus, 3).outcome == value(0.0));
+    module.set(|air| air.gases[3] = 100);
+    wait_until("the end of the range", || matches!(block(&mut bus, 3).outcome, Outcome::Uncertain(_, Doubt::OverRange)));
+    board.serial("hook").write_all(b"h").unwrap();
+    module.set(|air| air.gases[3] = 3);
+    wait_until("the reset", || identity(&mut bus).boot_count == 2);
+    wait_until("the doubt", || matches!(block(&mut bus, 3).outcome, Outcome::Uncertain(_, Doubt::OverRangeLatched)));
+    board.wait_for_lamps(Lamps { sounder: true, beacon: true, fault: true }, SOON);
 }
 
 #[test]
