@@ -1,16 +1,17 @@
 //! The roads to a bus, and how each is opened. A serial port is looked up anew each time, so that an adapter that
 //! comes back under another name is found again by its `/dev/serial/by-id` link, or by a pattern ending in `*`.
+//! It is opened and closed on a thread of its own (`port`): a sick adapter holds up its own bus and nobody else's.
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_serial::SerialPortBuilderExt;
 
 use super::{Opener, Stream};
 use crate::poll::dtu::Dtus;
+
+mod port;
 
 /// How to reach a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +63,8 @@ impl Road {
                 Ok(Box::new(stream))
             }
             Road::Serial { path, baud, parity, stop_bits } => {
-                let mut failed = io::Error::new(io::ErrorKind::NotFound, format!("no port is named {path}"));
-                for path in ports(path) {
-                    let path = path.to_string_lossy().into_owned();
-                    match tokio_serial::new(path, *baud).parity(*parity).stop_bits(*stop_bits).open_native_async() {
-                        Ok(port) => return Ok(Box::new(port)),
-                        Err(error) => failed = error.into(),
-                    }
-                }
-                Err(failed)
+                let settings = tokio_serial::new("", *baud).parity(*parity).stop_bits(*stop_bits);
+                Ok(Box::new(port::open(path.clone(), settings).await?))
             }
             Road::Dtu { registration } => dtus.line(registration).await,
         }
@@ -88,18 +82,3 @@ pub fn watch(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS)?;
     Ok(())
 }
-
-/// The ports that a path means now, in order of their names.
-fn ports(path: &str) -> Vec<PathBuf> {
-    let Some(pattern) = path.strip_suffix('*') else { return vec![PathBuf::from(path)] };
-    let (folder, beginning) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let begins = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
-    let mut ports: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(begins).collect();
-    ports.sort_unstable();
-    ports
-}
-
-#[cfg(test)]
-mod tests;
