@@ -112,6 +112,8 @@ pub struct PostStatus {
     pub spool_capacity: u64,
     /// When the last acknowledgement came, by our wall clock.
     pub last_ack: Option<Timestamp>,
+    /// The same by the monotonic clock, which tells its age.
+    pub last_ack_mono: Option<MonotonicMs>,
     /// True while the disk refuses writes, the spool is thinning, or entries are being lost.
     pub degraded: bool,
     /// Why, in one sentence.
