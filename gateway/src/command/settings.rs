@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use gateway::poll::dtu::Dtus;
 use gateway::poll::link::Link;
-use gateway::settings::{NodeSettings, Wanted, read, write};
+use gateway::settings::{NodeSettings, SettingsError, Wanted, read, write};
 use gateway::site::Site;
 use serde_json::json;
 
@@ -51,7 +51,11 @@ pub async fn settings(Settings { site: path, device: name, write: file }: Settin
     let now = if differences.is_empty() {
         old.clone()
     } else {
-        write(&mut link, device.unit, &old, &new).await.with_context(|| format!("cannot change the settings of {name}"))?
+        write(&mut link, device.unit, &old, &new).await.map_err(|error| {
+            let may_be_changed = matches!(error, SettingsError::Unknown(_) | SettingsError::NotInForce { .. });
+            let what = if may_be_changed { "the settings of" } else { "cannot change the settings of" };
+            anyhow::Error::from(error).context(format!("{what} {name}"))
+        })?
     };
     if as_json {
         return tell(&json!({
