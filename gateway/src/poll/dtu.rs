@@ -119,6 +119,11 @@ impl Dtus {
         self.0.as_ref()?.address.get().copied()
     }
 
+    /// True once the DTU of this registration has dialled in, also when its line was lost since.
+    pub fn has_dialled(&self, registration: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|hall| hall.lines().get(registration).is_some_and(|place| place.present.is_some()))
+    }
+
     /// What the DTU of this registration sends of its own accord, at any time between frames.
     pub fn interjections(&self, registration: &[u8]) -> Vec<Vec<u8>> {
         let heartbeat = self.0.iter().map(|hall| hall.heartbeat.clone());

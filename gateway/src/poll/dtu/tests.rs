@@ -73,6 +73,7 @@ async fn a_dtu_that_has_not_dialled_in_is_told_by_its_registration() {
 async fn several_devices_share_the_connection_of_a_dtu_whose_registration_comes_in_pieces() {
     let (dtus, _shutdown) = hall(&[b"SITE7", b"SITE8"], b"").await;
     let mut modem = dial(&dtus).await;
+    assert!(!dtus.has_dialled(b"SITE8"));
     for piece in [&b"SI"[..], b"TE", b"8"] {
         modem.write_all(piece).await.unwrap();
         modem.flush().await.unwrap();
@@ -83,6 +84,7 @@ async fn several_devices_share_the_connection_of_a_dtu_whose_registration_comes_
     for unit in [1, 2, 3, 1] {
         assert_eq!(read_soon(&mut link, unit).await, Ok(vec![u16::from(unit) * 10]));
     }
+    assert!(dtus.has_dialled(b"SITE8") && !dtus.has_dialled(b"SITE7"));
 }
 
 #[tokio::test]
