@@ -66,7 +66,7 @@ enum Command {
         #[command(subcommand)]
         command: command::profile::Profile,
     },
-    /// Looks into a spool that no gateway has open. Changes nothing.
+    /// Looks into a spool, best one that no gateway has open. Changes nothing.
     Spool {
         #[command(subcommand)]
         command: command::spool::Spool,
