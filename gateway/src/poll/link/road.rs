@@ -4,12 +4,14 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::{Opener, Stream};
 use crate::poll::dtu::Dtus;
+use port::Opening;
 
 mod port;
 
@@ -48,27 +50,31 @@ const UNACKNOWLEDGED_MS: u32 = 20_000;
 impl Road {
     /// Opens this road again and again.
     pub fn opener(&self, dtus: &Dtus) -> Opener {
-        let (road, dtus) = (self.clone(), dtus.clone());
-        Box::new(move || {
-            let (road, dtus) = (road.clone(), dtus.clone());
-            Box::pin(async move { road.open(&dtus).await })
-        })
-    }
-
-    async fn open(&self, dtus: &Dtus) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Road::Tcp(address) | Road::RtuOverTcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                watch(&stream)?;
-                Ok(Box::new(stream))
-            }
+        match self.clone() {
+            Road::Tcp(address) | Road::RtuOverTcp(address) => Box::new(move || Box::pin(connected(address.clone()))),
             Road::Serial { path, baud, parity, stop_bits } => {
-                let settings = tokio_serial::new("", *baud).parity(*parity).stop_bits(*stop_bits);
-                Ok(Box::new(port::open(path.clone(), settings).await?))
+                let settings = tokio_serial::new("", baud).parity(parity).stop_bits(stop_bits);
+                let opening = Arc::new(Opening::new(path, settings));
+                Box::new(move || {
+                    let opening = opening.clone();
+                    Box::pin(async move { Ok(Box::new(opening.port().await?) as Box<dyn Stream>) })
+                })
             }
-            Road::Dtu { registration } => dtus.line(registration).await,
+            Road::Dtu { registration } => {
+                let dtus = dtus.clone();
+                Box::new(move || {
+                    let (dtus, registration) = (dtus.clone(), registration.clone());
+                    Box::pin(async move { dtus.line(&registration).await })
+                })
+            }
         }
     }
+}
+
+async fn connected(address: String) -> io::Result<Box<dyn Stream>> {
+    let stream = TcpStream::connect(address).await?;
+    watch(&stream)?;
+    Ok(Box::new(stream))
 }
 
 /// Makes the kernel notice a peer that is gone without a word: half-open connections end within half a minute.

@@ -13,15 +13,39 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 use tokio_serial::{SerialPortBuilder, SerialStream};
 
 /// An open port and its seat; `None` only while it is dropped.
+#[derive(Debug)]
 pub struct Port(Option<(SerialStream, Seat)>);
 
 type Seat = OwnedMutexGuard<()>;
 
-/// Opens the first port, by name, that this path means and that opens. May be dropped half-way: what comes of it is closed.
-pub async fn open(path: String, settings: SerialPortBuilder) -> io::Result<Port> {
+/// Opens a port again and again.
+#[derive(Debug)]
+pub struct Opening {
+    path: String,
+    settings: SerialPortBuilder,
+    under_way: tokio::sync::Mutex<Option<JoinHandle<io::Result<Port>>>>,
+}
+
+impl Opening {
+    /// Of the first port, by name, that this path means and that opens.
+    pub fn new(path: String, settings: SerialPortBuilder) -> Opening {
+        Opening { path, settings, under_way: tokio::sync::Mutex::default() }
+    }
+
+    /// The port. Who waits no longer finds it at the next try: an adapter may take longer than an answer may.
+    pub async fn port(&self) -> io::Result<Port> {
+        let mut under_way = self.under_way.lock().await;
+        let opened = under_way.get_or_insert_with(|| tokio::spawn(open(self.path.clone(), self.settings.clone()))).await;
+        *under_way = None;
+        opened.map_err(io::Error::other)?
+    }
+}
+
+async fn open(path: String, settings: SerialPortBuilder) -> io::Result<Port> {
     let seat = seat(&path).lock_owned().await;
     let opened = tokio::task::spawn_blocking(move || Ok(Port(Some((first(&path, &settings)?, seat)))));
     opened.await.map_err(io::Error::other)?

@@ -17,22 +17,41 @@ fn settings() -> SerialPortBuilder {
     tokio_serial::new("", 115_200)
 }
 
+/// The far end of a line, and the path of the near one.
+fn line() -> Option<(SerialStream, String)> {
+    let Ok((far, near)) = SerialStream::pair() else {
+        println!("SKIPPED: this machine has no pseudo-terminals");
+        return None;
+    };
+    Some((far, tokio_serial::SerialPort::name(&near).unwrap()))
+}
+
 #[tokio::test]
 async fn a_port_that_was_let_go_is_closed_before_it_is_opened_again() {
-    let Ok((_far, near)) = SerialStream::pair() else {
-        println!("SKIPPED: this machine has no pseudo-terminals");
-        return;
-    };
-    let path = tokio_serial::SerialPort::name(&near).unwrap();
-    drop(near);
+    let Some((_far, path)) = line() else { return };
     for _ in 0..100 {
         drop(open(path.clone(), settings()).await.unwrap());
     }
     let held = open(path.clone(), settings()).await.unwrap();
-    let second = first(&path, &settings());
-    assert!(second.is_err(), "a port is had exclusively");
+    assert!(first(&path, &settings()).is_err(), "a port is had exclusively");
     drop(held);
     assert!(open(path, settings()).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_opening_that_takes_longer_than_it_is_waited_for_is_found_by_the_next_try() {
+    let Some((_far, path)) = line() else { return };
+    let (opening, adapter_takes_its_time) = (Opening::new(path.clone(), settings()), seat(&path).lock_owned().await);
+    for _ in 0..3 {
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(1), opening.port()).await.is_err());
+    }
+    drop(adapter_takes_its_time);
+    // It goes on although nobody waits.
+    while !opening.under_way.lock().await.as_ref().is_some_and(JoinHandle::is_finished) {
+        tokio::task::yield_now().await;
+    }
+    assert!(tokio::time::timeout(std::time::Duration::ZERO, opening.port()).await.unwrap().is_ok());
+    assert!(opening.under_way.lock().await.is_none());
 }
 
 #[test]
