@@ -11,11 +11,11 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -68,13 +68,37 @@ struct Place {
 }
 
 /// The connection that has a place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Present {
     /// Cancelled when a newer connection takes its place.
     replaced: CancellationToken,
+    stream: Weak<TcpStream>,
     heard: Heard,
     /// Until the link of its bus takes it.
-    line: Option<(TcpStream, Vec<u8>)>,
+    line: Option<(Arc<TcpStream>, Vec<u8>)>,
+}
+
+impl Present {
+    fn new(stream: TcpStream, first: Vec<u8>) -> Present {
+        let stream = Arc::new(stream);
+        Present {
+            replaced: CancellationToken::new(),
+            stream: Arc::downgrade(&stream),
+            heard: Heard::default(),
+            line: Some((stream, first)),
+        }
+    }
+
+    /// When it last gave bytes; `None` when it gave none, or the DTU has hung up since.
+    fn heard(&self) -> Option<Instant> {
+        let stream = self.stream.upgrade()?;
+        let mut ready = std::pin::pin!(stream.ready(Interest::READABLE));
+        match ready.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(Ok(ready)) if !ready.is_read_closed() => self.heard.last(),
+            Poll::Ready(_) => None,
+            Poll::Pending => self.heard.last(),
+        }
+    }
 }
 
 /// When a line last gave bytes to the link of its bus.
@@ -244,7 +268,7 @@ impl Hall {
                 },
             }
         };
-        self.enter(registration, Present { line: Some((stream, first)), ..Present::default() }, from)
+        self.enter(registration, Present::new(stream, first), from)
     }
 
     /// Gives a connection its place. The error is why it is sent away.
@@ -255,7 +279,7 @@ impl Hall {
         let before = place.present.take();
         let replaces = before.is_some_and(|before| {
             before.replaced.cancel();
-            place.rivalry.replaces(before.heard.last(), at)
+            place.rivalry.replaces(before.heard(), at)
         });
         if replaces || place.rivalry.is_away(at) {
             return Err(format!("is sent away: {}", two_call_themselves(&id)));
@@ -314,7 +338,7 @@ fn shown(bytes: &[u8]) -> String {
 
 /// The line of a DTU, until a newer connection takes its place.
 struct Dialled {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     /// What came behind the registration.
     first: Vec<u8>,
     heard: Heard,
@@ -332,24 +356,38 @@ impl AsyncRead for Dialled {
             self.first.drain(..most);
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.heard.at(now());
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            match self.stream.try_read(buffer.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(more) => {
+                    buffer.advance(more);
+                    if more > 0 {
+                        self.heard.at(now());
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+            }
         }
-        read
     }
 }
 
 impl AsyncWrite for Dialled {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(context))?;
+            match self.stream.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(rustix::net::shutdown(&*self.stream, rustix::net::Shutdown::Write).map_err(Into::into))
     }
 }
 

@@ -213,6 +213,31 @@ async fn two_modems_with_one_registration_are_both_kept_out_and_that_is_told() {
 }
 
 #[tokio::test]
+async fn a_modem_that_hangs_up_after_each_answer_and_dials_again_has_no_rival() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    let mut link = link(&dtus, b"SITE7");
+    for factor in 1..=6 {
+        let mut modem = dial(&dtus).await;
+        modem.write_all(b"SITE7").await.unwrap();
+        let answers = tokio::spawn(async move {
+            let mut question = [0; 8];
+            modem.read_exact(&mut question).await.unwrap();
+            modem.write_all(&answer(question[0], question[5], factor)).await.unwrap();
+        });
+        // The bus is not asked before the modem is back.
+        let is_back = || dtus.0.as_ref().unwrap().lines().values().any(|place| place.present.as_ref().is_some_and(|it| it.line.is_some()));
+        let comes_back = async {
+            while !is_back() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, comes_back).await.unwrap();
+        assert_eq!(read_soon(&mut link, 1).await, Ok(vec![factor]));
+        answers.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_port_that_cannot_be_had_is_told_by_every_line() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listen = taken.local_addr().unwrap();
