@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 
 pub mod check;
+mod dtu;
 pub mod enrol;
 pub mod plan;
 pub mod poll;

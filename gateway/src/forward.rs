@@ -111,8 +111,11 @@ pub struct PostStatus {
     pub spool_bytes: u64,
     /// Bytes it may take.
     pub spool_capacity: u64,
-    /// When the last acknowledgement came, by our wall clock.
+    /// When the last acknowledgement of this spool's sequences came, by our wall clock. The collector answers every
+    /// heartbeat (5 s) with one, also when there is nothing new.
     pub last_ack: Option<Timestamp>,
+    /// The same moment on the monotonic clock of this boot, which nobody steps: for how long ago it was.
+    pub last_ack_mono: Option<MonotonicMs>,
     /// True while the disk refuses writes, the spool is thinning, or entries are being lost.
     pub degraded: bool,
     /// Why, in one sentence.

@@ -20,6 +20,8 @@ use crate::status::board::Board;
 pub const DEVICE: &str = "gateway";
 /// Errors on the buses are counted over this time.
 const ERRORS_OVER_MS: u64 = 60_000;
+/// A host within this may run.
+const POSSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -60.0..=150.0;
 
 /// One thing that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,14 +206,19 @@ pub async fn run(
         }
         let now = clock.now();
         let (asked, failed) = board.polls();
-        let thermometer = duty.borrow().thermometer.clone();
-        let seen = Seen {
+        let (spool, thermometer) = (spool.clone(), duty.borrow().thermometer.clone());
+        // A disk or a sensor's bus that takes its time holds up no other task.
+        let host = tokio::task::spawn_blocking(move || Seen {
             disk_free: disk_free(&spool),
+            resident: resident(),
+            celsius: thermometer.as_deref().and_then(celsius),
+            ..Seen::default()
+        });
+        let seen = Seen {
             post: post.status(),
             clock_offset_ms: clock.offset_ms(),
             bus_errors: errors.observe(now.mono, asked, failed),
-            resident: resident(),
-            celsius: thermometer.as_deref().and_then(celsius),
+            ..host.await.unwrap_or_default()
         };
         let keeping = gate.keeping().await;
         let readings = duty.borrow_and_update().readings(&seen, now);
@@ -241,7 +248,13 @@ pub fn thermometer() -> Option<PathBuf> {
 
 /// Both places show thousandths of a degree.
 fn celsius(path: &Path) -> Option<f64> {
-    Some(std::fs::read_to_string(path).ok()?.trim().parse::<f64>().ok()? / 1e3)
+    degrees(&std::fs::read_to_string(path).ok()?)
+}
+
+/// What no host that runs can have is a sensor's way to say that it has no value, for example -274000.
+fn degrees(shown: &str) -> Option<f64> {
+    let celsius = shown.trim().parse::<f64>().ok()? / 1e3;
+    POSSIBLE_CELSIUS.contains(&celsius).then_some(celsius)
 }
 
 #[cfg(test)]
@@ -318,6 +331,17 @@ mod tests {
         assert_eq!(share.observe(MonotonicMs(70_000), 70, 5), Some(0.0));
         assert_eq!(share.observe(MonotonicMs(140_000), 70, 5), None, "nothing was asked for a minute");
         assert_eq!(share.observe(MonotonicMs(150_000), 72, 7), Some(100.0));
+    }
+
+    #[test]
+    fn a_thermometer_without_a_value_shows_none() {
+        let check = |shown, celsius| assert_eq!(degrees(shown), celsius, "{shown}");
+        check("41500\n", Some(41.5));
+        check("-40000", Some(-40.0));
+        check("-274000\n", None);
+        check("255000", None);
+        check("", None);
+        check("NaN", None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use gateway::site::SiteError;
@@ -65,7 +66,7 @@ enum Command {
         #[command(subcommand)]
         command: command::profile::Profile,
     },
-    /// Looks into a spool that no gateway has open. Changes nothing.
+    /// Looks into a spool, best one that no gateway has open. Changes nothing.
     Spool {
         #[command(subcommand)]
         command: command::spool::Spool,
@@ -81,10 +82,25 @@ enum Command {
 #[error("{0}")]
 struct Usage(String);
 
+/// Threads that are still at it when all is done, in a name server or a sick serial adapter, are waited for so long.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
 /// One thread asks and sends: two would wake each other for every answer, which costs more than the answer. The disk has a thread
-/// of its own (`forward/keeper`).
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+/// of its own (`forward/keeper`), and so has what may take its time, such as opening a serial port.
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("davy-gateway: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(begin());
+    runtime.shutdown_timeout(LAST_WAIT);
+    code
+}
+
+async fn begin() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,rumqttc=warn".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -3,7 +3,8 @@
 //! Function 17 is left alone: what it does is the maker's affair.
 //!
 //! An exception is an answer: somebody is there. A unit that answers later than it is waited for is heard while the next one
-//! is asked, and asked again with all the patience there is. A unit whose answers are garbled again and again, or come with
+//! is asked, and asked again with all the patience there is. Over Modbus TCP nobody is heard late, so everybody who was silent
+//! is asked again so: 247 units that are not there take as many timeouts. A unit whose answers are garbled again and again, or come with
 //! more behind them, is told of as contested: two devices may have one id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -114,8 +115,8 @@ pub async fn scan(link: &mut Link, range: RangeInclusive<u8>, mut progress: impl
     let heard = link.take_talkers();
     for unit in range.filter(|unit| !seeker.there.contains(unit)).collect::<Vec<_>>() {
         progress(Progress { unit, stage: Stage::SeekingAgain, found: seeker.there.len() });
-        // Somebody made a noise under this id: give it all the time there is.
-        if heard.contains(&unit) || seeker.dubious.contains(&unit) {
+        // Somebody made a noise under this id, or could not be heard: give it all the time there is.
+        if heard.contains(&unit) || seeker.dubious.contains(&unit) || !link.hears_late_answers() {
             seeker.seek(link, unit, 3, None).await?;
         }
         if !seeker.there.contains(&unit) {
@@ -157,8 +158,8 @@ impl Seeker {
                 self.slowest = Some(longest);
                 self.there.insert(unit);
             }
-            // Garbled in every attempt: more than one answers, and each spoils the other's words.
-            Err(Failure::Wrong(_)) if patience.is_none() => {
+            // Garbled in every attempt: more than one answers, and each spoils the other's words. Over TCP somebody hung up.
+            Err(Failure::Wrong(_)) if patience.is_none() && link.hears_late_answers() => {
                 self.there.insert(unit);
             }
             Err(Failure::Wrong(_)) => {

@@ -50,6 +50,9 @@ pub enum SettingsError {
     /// Committed, and not what stands there now.
     #[error("the change was committed, but the node now states {now:08X} instead of {wanted:08X}; read its settings again")]
     NotInForce { now: u32, wanted: u32 },
+    /// The commit was sent, and what became of it could not be learnt.
+    #[error("it is not known whether the change is in force ({0}); read the settings again")]
+    Unknown(String),
 }
 
 impl From<BlockError> for SettingsError {
@@ -313,10 +316,28 @@ pub async fn write(link: &mut Link, unit: u8, old: &NodeSettings, new: &NodeSett
         return Err(SettingsError::Staged { staged: desk.content_crc, sent: wanted });
     }
     let [high, low] = words(wanted);
-    let committed = link.write_settings(unit, DESK_COMMIT, &[old.version, high, low]).await;
-    explained(link, unit, committed).await?;
-    let now = read(link, unit).await?;
-    if now.hash == wanted { Ok(now) } else { Err(SettingsError::NotInForce { now: now.hash, wanted }) }
+    let lost = match link.write_settings(unit, DESK_COMMIT, &[old.version, high, low]).await {
+        Ok(()) => None,
+        Err(failure) if is_final(&failure) => return explained(link, unit, Err(failure)).await.map(|()| old.clone()),
+        Err(failure) => Some(failure),
+    };
+    // An answer that was lost says nothing of the commit; what stands there now does.
+    match (read(link, unit).await, lost) {
+        (Ok(now), _) if now.hash == wanted => Ok(now),
+        (Ok(now), None) => Err(SettingsError::NotInForce { now: now.hash, wanted }),
+        (Ok(_), Some(failure)) => Err(SettingsError::Unknown(failure.to_string())),
+        (Err(error), _) => Err(SettingsError::Unknown(error.to_string())),
+    }
+}
+
+/// True when the node itself refused, or nothing was sent. A gateway between us says by these exceptions only that it heard
+/// no answer (application protocol 7).
+fn is_final(failure: &Failure) -> bool {
+    match failure {
+        Failure::Refused(code) => ![0x0A, 0x0B].contains(code),
+        Failure::Forbidden(_) => true,
+        Failure::NoLine(_) | Failure::NoAnswer(_) | Failure::Wrong(_) | Failure::Blocked { .. } => false,
+    }
 }
 
 /// A refused write with the reason that the desk shows.
@@ -330,3 +351,6 @@ async fn explained(link: &mut Link, unit: u8, written: Result<(), Failure>) -> R
         desk => Err(SettingsError::Refused { why: desk.refusal, channel: desk.refused_channel }),
     }
 }
+
+#[cfg(test)]
+mod tests;

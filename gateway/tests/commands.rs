@@ -173,3 +173,18 @@ async fn a_bus_behind_a_dtu_is_polled_once_it_has_dialled_in() {
     let done = poll.wait_with_output().await.unwrap();
     assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stdout).as_ref()), (Some(0), "one/a\t77 1\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spool_that_a_gateway_has_open_is_not_verified_and_its_listing_says_so() {
+    let slave = Counter::start(0).await;
+    let (_folder, spool) = filled(&slave).await;
+    // As a gateway holds it.
+    let open = std::fs::File::open(Path::new(&spool).join("log")).unwrap();
+    open.lock().unwrap();
+    let verified = gateway(&["spool", "verify", &spool]).await;
+    assert!(verified.code == Some(2) && verified.err.contains("stop it first"), "{}", verified.err);
+    let listed = gateway(&["spool", "ls", &spool]).await;
+    assert!(listed.code == Some(0) && listed.err.contains("may look damaged"), "{}", listed.err);
+    drop(open);
+    assert_eq!(gateway(&["spool", "verify", &spool]).await.code, Some(0));
+}

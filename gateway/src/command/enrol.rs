@@ -46,8 +46,10 @@ pub async fn enrol(Enrol { url, code, gateway, site: path }: Enrol, as_json: boo
     let text = answer.text().await.unwrap_or_default();
     anyhow::ensure!(status.is_success(), "the collector refuses the code ({status}): {text}");
     let admission: Admission = serde_json::from_str(&text).context("the collector's answer is no admission")?;
+    let is_tls = admission.url.starts_with("mqtts://");
+    let authority = if is_tls { "ca = \"ca.pem\"   # put the broker's authority beside this file\n" } else { "" };
     let site = format!(
-        "gateway = \"{gateway}\"\n\n[broker]\nurl = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\nroot = \"{}\"\n\n# Now add your buses; see gateway/README.md.\n",
+        "gateway = \"{gateway}\"\n\n[broker]\nurl = \"{}\"\n{authority}user = \"{}\"\npassword = \"{}\"\nroot = \"{}\"\n\n# Now add your buses; see gateway/README.md.\n",
         admission.url, admission.user, admission.password, admission.root
     );
     write_secret(&path, &site).with_context(|| format!("cannot write {}", path.display()))?;

@@ -42,9 +42,7 @@ pub async fn run(path: &Path, state: PathBuf) -> anyhow::Result<()> {
     notify(&[NotifyState::Stopping]);
     shutdown.cancel();
     if tokio::time::timeout(STOP_WITHIN, running.stopped()).await.is_err() {
-        // The runtime would wait for a thread that a disk holds; what is on the disk is whole either way.
-        error!("not everything stopped within {} s: the disk or the broker takes no more", STOP_WITHIN.as_secs());
-        std::process::exit(1);
+        anyhow::bail!("not everything stopped within {} s: the disk or the broker takes no more", STOP_WITHIN.as_secs());
     }
     info!("stopped; everything read is on the disk");
     Ok(())

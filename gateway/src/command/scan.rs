@@ -11,7 +11,7 @@ use gateway::scan::{Found, Progress, Stage, scan};
 use gateway::site::{Site, Workarounds};
 use serde_json::json;
 
-use super::{say, tell};
+use super::{dtu, say, tell};
 use crate::Usage;
 
 #[derive(clap::Args)]
@@ -44,7 +44,7 @@ fn range(written: &str) -> Result<RangeInclusive<u8>, String> {
 /// Looks, tells how far it is on standard error (or as JSON lines), and who was found.
 pub async fn look(arguments: Scan, as_json: bool) -> anyhow::Result<()> {
     let units = arguments.units.clone();
-    let mut link = link(&arguments)?;
+    let (mut link, _door) = link(&arguments).await?;
     let mut last = None;
     let progress = |progress: Progress| {
         let Progress { unit, stage, found } = progress;
@@ -64,13 +64,16 @@ pub async fn look(arguments: Scan, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn link(arguments: &Scan) -> anyhow::Result<Link> {
+/// The line, and the door that it came through.
+async fn link(arguments: &Scan) -> anyhow::Result<(Link, Option<dtu::Door>)> {
     let timeout = Duration::from_millis(arguments.timeout_ms);
     if let Some(path) = &arguments.site {
         let site = Site::load(path)?;
         let bus = site.buses.iter().find(|bus| bus.name == arguments.bus);
         let bus = bus.ok_or_else(|| Usage(format!("there is no bus {:?} in {}", arguments.bus, path.display())))?;
-        return Ok(Link::new(bus, &Dtus::default()));
+        let door = dtu::open(&site, &[bus]).await?;
+        door.wait_for(bus).await;
+        return Ok((Link::new(bus, &door.dtus), Some(door)));
     }
     let road = match (arguments.bus.strip_prefix("tcp:"), arguments.bus.strip_prefix("rtu:")) {
         (Some(address), _) => Road::Tcp(address.to_owned()),
@@ -89,7 +92,7 @@ fn link(arguments: &Scan) -> anyhow::Result<Link> {
             return Err(Usage(why).into());
         }
     };
-    Ok(Link::along(&road, timeout, &Workarounds::default(), &Dtus::default()))
+    Ok((Link::along(&road, timeout, &Workarounds::default(), &Dtus::default()), None))
 }
 
 fn stage_name(stage: Stage) -> &'static str {

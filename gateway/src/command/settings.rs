@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use gateway::poll::dtu::Dtus;
 use gateway::poll::link::Link;
-use gateway::settings::{NodeSettings, Wanted, read, write};
+use gateway::settings::{NodeSettings, SettingsError, Wanted, read, write};
 use gateway::site::Site;
 use serde_json::json;
 
-use super::{say, tell};
+use super::{dtu, say, tell};
 use crate::Usage;
 
 #[derive(clap::Args)]
@@ -40,7 +39,9 @@ pub async fn settings(Settings { site: path, device: name, write: file }: Settin
         .into());
     }
     let wanted = file.as_deref().map(read_wanted).transpose()?;
-    let mut link = Link::new(bus, &Dtus::default());
+    let door = dtu::open(&site, &[bus]).await?;
+    door.wait_for(bus).await;
+    let mut link = Link::new(bus, &door.dtus);
     let old = read(&mut link, device.unit).await.with_context(|| format!("cannot read the settings of {name}"))?;
     let Some(wanted) = wanted else { return show(&old, as_json) };
     let new = old.changed(&wanted).map_err(Usage)?;
@@ -51,7 +52,11 @@ pub async fn settings(Settings { site: path, device: name, write: file }: Settin
     let now = if differences.is_empty() {
         old.clone()
     } else {
-        write(&mut link, device.unit, &old, &new).await.with_context(|| format!("cannot change the settings of {name}"))?
+        write(&mut link, device.unit, &old, &new).await.map_err(|error| {
+            let may_be_changed = matches!(error, SettingsError::Unknown(_) | SettingsError::NotInForce { .. });
+            let what = if may_be_changed { "the settings of" } else { "cannot change the settings of" };
+            anyhow::Error::from(error).context(format!("{what} {name}"))
+        })?
     };
     if as_json {
         return tell(&json!({

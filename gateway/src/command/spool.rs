@@ -1,5 +1,6 @@
 //! `spool`: lists, verifies and exports what a gateway has kept.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -22,7 +23,7 @@ pub enum Spool {
         /// The spool's directory: <state>/spool.
         directory: PathBuf,
     },
-    /// Checks every record; ends with 1 when a part is damaged.
+    /// Checks every record; ends with 1 when a part is damaged. A running gateway writes to its spool, so stop it first.
     Verify {
         /// The spool's directory: <state>/spool.
         directory: PathBuf,
@@ -62,10 +63,13 @@ fn bound(written: &str) -> Result<Bound, String> {
 pub fn look(command: Spool, as_json: bool) -> anyhow::Result<()> {
     match command {
         Spool::Ls { directory } => {
+            let _closed = closed(&directory)?.map_or_else(tell_that_it_is_open, Some);
             let listing = list(&directory)?;
             show(&listing, as_json)
         }
         Spool::Verify { directory } => {
+            let in_use = || Usage(format!("a gateway has {} open and writes to it; stop it first", directory.display()));
+            let _closed = closed(&directory)?.ok_or_else(in_use)?;
             let listing = list(&directory)?;
             show(&listing, as_json)?;
             let damaged = damaged(&listing);
@@ -76,8 +80,24 @@ pub fn look(command: Spool, as_json: bool) -> anyhow::Result<()> {
     }
 }
 
-fn list(directory: &Path) -> anyhow::Result<Listing> {
+/// Keeps gateways out of the spool while it lives; `None` when one has it open.
+fn closed(directory: &Path) -> anyhow::Result<Option<File>> {
     there(directory)?;
+    let cannot = || format!("cannot read the spool {}", directory.display());
+    let log = File::open(log_of(directory)).with_context(cannot)?;
+    match log.try_lock_shared() {
+        Ok(()) => Ok(Some(log)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(cannot),
+    }
+}
+
+fn tell_that_it_is_open() -> Option<File> {
+    eprintln!("davy-gateway: a gateway has this spool open and writes to it: what is newest may look damaged");
+    None
+}
+
+fn list(directory: &Path) -> anyhow::Result<Listing> {
     spool::inspect::inspect(&log_of(directory), &mut |_| {}).with_context(|| format!("cannot read the spool {}", directory.display()))
 }
 
@@ -120,7 +140,7 @@ fn damaged(listing: &Listing) -> Vec<String> {
 const HEAD: &str = "sequence,class,what,tag,sampled_at,quality,value,unit,first,last,lost,text";
 
 fn export_to_stdout(directory: &Path, from: Option<Bound>, to: Option<Bound>, as_json: bool) -> anyhow::Result<()> {
-    there(directory)?;
+    let _closed = closed(directory)?.map_or_else(tell_that_it_is_open, Some);
     if !as_json {
         say(HEAD)?;
     }

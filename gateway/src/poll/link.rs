@@ -213,6 +213,11 @@ impl Link {
         }
     }
 
+    /// True when an answer that comes too late may still be heard: over Modbus TCP the connection is made anew instead.
+    pub fn hears_late_answers(&self) -> bool {
+        self.is_rtu
+    }
+
     /// Units whose frames were heard although another was asked, since this was last called.
     pub fn take_talkers(&mut self) -> BTreeSet<u8> {
         std::mem::take(&mut self.talkers)

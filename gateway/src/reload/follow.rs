@@ -1,6 +1,11 @@
 //! Notices that the site file changed, or that SIGHUP was sent, and hands the new site over. A change counts
 //! once it has rested: an editor that is still writing is not interrupted.
+//!
+//! Files are looked at on a thread of their own: a slow disk holds up no bus. They are read only when what the file system
+//! says of them has changed.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,7 +28,7 @@ const MOST_BYTES: u64 = 1 << 20;
 /// A site file that is to be followed.
 pub struct Followed {
     path: PathBuf,
-    known: Option<u64>,
+    eye: Eye,
     ready: fn(Site) -> Site,
 }
 
@@ -31,34 +36,86 @@ impl Followed {
     /// To be made before the site at work is loaded, so that a change meanwhile is noticed. `ready` makes of a loaded
     /// site what the program runs.
     pub fn new(path: &Path, ready: fn(Site) -> Site) -> Followed {
-        Followed { path: path.to_owned(), known: fingerprint(path), ready }
+        let mut eye = Eye::on(path);
+        eye.look();
+        Followed { path: path.to_owned(), eye, ready }
     }
 
     /// Loads it.
     pub fn load(&self) -> Result<Site, SiteError> {
         Site::load(&self.path).map(self.ready)
     }
+
+    /// Loads it on a thread of its own. The error is one sentence.
+    async fn load_aside(&self) -> Result<Site, String> {
+        let path = self.path.clone();
+        let loaded = tokio::task::spawn_blocking(move || Site::load(&path)).await;
+        loaded.map_err(|fell| format!("it cannot be read: {fell}"))?.map(self.ready).map_err(|error| error.to_string())
+    }
+
+    /// What the files say now; `None` while there is no site file.
+    async fn look_aside(&mut self) -> Option<u64> {
+        let mut eye = self.eye.clone();
+        self.eye = tokio::task::spawn_blocking(move || {
+            eye.look();
+            eye
+        })
+        .await
+        .ok()?;
+        self.eye.said
+    }
+}
+
+/// What was last seen of the site file and the profiles beside it.
+#[derive(Debug, Clone)]
+struct Eye {
+    path: PathBuf,
+    /// What the file system said of them.
+    stamp: u64,
+    /// What they said, and how often that was read under this stamp.
+    said: Option<u64>,
+    reads: u32,
+}
+
+impl Eye {
+    fn on(path: &Path) -> Eye {
+        Eye { path: path.to_owned(), stamp: 0, said: None, reads: 0 }
+    }
+
+    /// Reads what has changed, and once more at the look after: a file may be written twice within one tick of the clock that
+    /// stamps it.
+    fn look(&mut self) -> Option<u64> {
+        let stamp = stamp(&self.path);
+        if stamp != self.stamp {
+            (self.stamp, self.reads) = (stamp, 0);
+        }
+        if self.reads < 2 || self.said.is_none() {
+            self.reads += 1;
+            self.said = fingerprint(&self.path);
+        }
+        self.said
+    }
 }
 
 /// Follows the site file, and the profiles beside it, until the shutdown.
-pub async fn follow(file: Followed, loader: Loader, board: Board, clock: Clock, mut hangup: Signal, shutdown: CancellationToken) {
+pub async fn follow(mut file: Followed, loader: Loader, board: Board, clock: Clock, mut hangup: Signal, shutdown: CancellationToken) {
     let promise = Promise::default();
     board.task("site file", promise.clone());
-    let mut rested = Rested::new(file.known);
+    let mut rested = Rested::new(file.eye.said);
     loop {
         promise.until(MonotonicMs(clock.mono().0 + 60_000));
         let wanted = tokio::select! {
             () = shutdown.cancelled() => return promise.release(),
             Some(()) = hangup.recv() => {
-                rested = Rested::new(fingerprint(&file.path));
+                rested = Rested::new(file.look_aside().await);
                 true
             }
-            () = tokio::time::sleep(LOOK_EVERY) => rested.look(fingerprint(&file.path)),
+            () = tokio::time::sleep(LOOK_EVERY) => rested.look(file.look_aside().await),
         };
         if wanted {
-            match file.load() {
+            match file.load_aside().await {
                 Ok(site) => drop(loader.load(site).await),
-                Err(error) => loader.refuse(error.to_string()).await,
+                Err(why) => loader.refuse(why).await,
             }
         }
     }
@@ -97,20 +154,42 @@ impl Rested {
 
 /// What the site file and the profiles beside it say, as one number; `None` while there is no site file.
 pub fn fingerprint(path: &Path) -> Option<u64> {
-    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(beside).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect();
-    files.sort();
-    files.truncate(MOST_FILES);
     let mut said = std::fs::read(path).ok()?;
-    for file in files.iter().filter(|file| file.file_name() != path.file_name()) {
-        let is_short = std::fs::metadata(file).is_ok_and(|about| about.is_file() && about.len() <= MOST_BYTES);
-        if is_short && let Ok(text) = std::fs::read(file) {
+    for file in profiles_beside(path) {
+        let is_short = std::fs::metadata(&file).is_ok_and(|about| about.is_file() && about.len() <= MOST_BYTES);
+        if is_short && let Ok(text) = std::fs::read(&file) {
             said.extend(file.as_os_str().as_encoded_bytes());
             said.extend(text);
         }
     }
     Some(fnv1a_64(&said))
+}
+
+/// What the file system says of the same files, as one number.
+fn stamp(path: &Path) -> u64 {
+    let mut said = Vec::new();
+    for file in profiles_beside(path).into_iter().chain([path.to_owned()]) {
+        said.extend(file.as_os_str().as_encoded_bytes());
+        if let Ok(about) = std::fs::metadata(&file) {
+            said.extend(said_of(&about));
+        }
+    }
+    fnv1a_64(&said)
+}
+
+fn said_of(about: &Metadata) -> impl Iterator<Item = u8> {
+    let times = [about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec()].map(i64::cast_unsigned);
+    [about.dev(), about.ino(), about.len()].into_iter().chain(times).flat_map(u64::to_le_bytes)
+}
+
+fn profiles_beside(path: &Path) -> Vec<PathBuf> {
+    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(beside).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect();
+    files.sort();
+    files.truncate(MOST_FILES);
+    files.retain(|file| file.file_name() != path.file_name());
+    files
 }
 
 #[cfg(test)]
@@ -149,5 +228,30 @@ mod tests {
         assert_eq!(fingerprint(&site), first);
         std::fs::write(folder.path().join("acme.toml"), "p").unwrap();
         assert_ne!(fingerprint(&site), first);
+    }
+
+    #[test]
+    fn files_are_read_twice_after_a_change_and_then_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = folder.path().join("site.toml");
+        std::fs::write(&site, "a").unwrap();
+        let mut eye = Eye::on(&site);
+        let first = eye.look();
+        assert!(first.is_some() && first == fingerprint(&site));
+        for reads in [2, 2, 2] {
+            assert_eq!((eye.look(), eye.reads), (first, reads));
+        }
+        std::fs::write(folder.path().join("acme.toml"), "p").unwrap();
+        let second = eye.look();
+        assert!(second != first && eye.reads == 1);
+        // An editor puts another file in its place, as long and of the same age.
+        let other = folder.path().join("site.new");
+        std::fs::write(&other, "b").unwrap();
+        let age = std::fs::metadata(&site).unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(&other).unwrap().set_modified(age).unwrap();
+        std::fs::rename(&other, &site).unwrap();
+        assert!(eye.look() != second && eye.reads == 1);
+        std::fs::remove_file(&site).unwrap();
+        assert_eq!(eye.look(), None);
     }
 }

@@ -170,6 +170,42 @@ async fn a_slow_unit_and_one_that_only_knows_function_4_are_found_too() {
     assert_eq!(found.iter().map(|found| found.unit).collect::<Vec<_>>(), [3, 4, 9]);
 }
 
+/// The same slaves behind Modbus TCP, by a server that says nothing for other units and hangs up on those above 7.
+fn tcp_bus(slaves: BTreeMap<u8, Slave>) -> Link {
+    let opener: Opener = Box::new(move || {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let slaves = slaves.clone();
+        tokio::spawn(async move {
+            let mut asked = [0; 12];
+            while far.read_exact(&mut asked).await.is_ok() {
+                let Some(slave) = slaves.get(&asked[6]) else {
+                    if asked[6] > 7 {
+                        return;
+                    }
+                    continue;
+                };
+                tokio::time::sleep(slave.thinks).await;
+                let mut frame = slave.answer(&asked[6..]);
+                frame.truncate(frame.len() - 2);
+                let answer = [&asked[..4], &(frame.len() as u16).to_be_bytes(), &frame].concat();
+                if far.write_all(&answer).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Box::pin(async move { Ok(Box::new(near) as Box<dyn Stream>) })
+    });
+    Link::over(opener, false, TIMEOUT, Duration::ZERO)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_unit_behind_modbus_tcp_is_found_although_no_late_answer_is_heard() {
+    let quick = Slave::of(&vector("honeywell-xnx", 0));
+    let slow = Slave { thinks: Duration::from_millis(700), ..quick.clone() };
+    let found = scan(&mut tcp_bus([(3, quick), (4, slow)].into()), 1..=10, |_| {}).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.unit).collect::<Vec<_>>(), [3, 4]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_only_refuses_is_somebody_and_says_who_it_is() {
     let slave = Slave { calls_itself: Some("Acme H2S-4"), ..Slave::default() };

@@ -52,14 +52,8 @@ impl Used {
 
 pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
     let gateway = GatewayId::new(raw.gateway.get_ref().clone()).map_err(|error| (raw.gateway.span(), error.to_string()))?;
-    crate::forward::mqtt::split_url(raw.broker.url.get_ref()).map_err(|error| (raw.broker.url.span(), error.to_string()))?;
-    let broker = BrokerConfig {
-        url: raw.broker.url.into_inner(),
-        user: raw.broker.user,
-        password: raw.broker.password,
-        ca: raw.broker.ca,
-        client_certificate: raw.broker.certificate.zip(raw.broker.key),
-    };
+    let root = raw.broker.root.clone().unwrap_or_else(|| telemetry::topic::DEFAULT_ROOT.to_owned());
+    let broker = checked_broker(raw.broker, beside)?;
     if !(1..=5_000).contains(raw.spool.group_ms.get_ref()) {
         return Err((raw.spool.group_ms.span(), format!("group_ms {} must lie between 1 and 5000", raw.spool.group_ms.get_ref())));
     }
@@ -99,7 +93,7 @@ pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
         simulated: raw.simulated,
         clock_vouched: raw.clock_vouched,
         broker,
-        root: raw.broker.root.unwrap_or_else(|| telemetry::topic::DEFAULT_ROOT.to_owned()),
+        root,
         spool_bytes: raw.spool.capacity_mb.max(1) << 20,
         spool: raw.spool.directory,
         group_ms: raw.spool.group_ms.into_inner(),
@@ -108,6 +102,31 @@ pub fn site(raw: raw::Site, beside: &Path) -> Result<Site, Mistake> {
         thermometer: health::thermometer(),
         dtu,
         buses,
+    })
+}
+
+/// The files that prove who is who lie beside the site file, as profiles do, wherever the program was started.
+fn checked_broker(raw: raw::Broker, beside: &Path) -> Result<BrokerConfig, Mistake> {
+    let (_, _, is_tls) = crate::forward::mqtt::split_url(raw.url.get_ref()).map_err(|error| (raw.url.span(), error.to_string()))?;
+    if is_tls && raw.ca.is_none() {
+        let why =
+            format!("{} needs ca = \"ca.pem\" or another PEM file of the authority that signs the broker's certificate", raw.url.get_ref());
+        return Err((raw.url.span(), why));
+    }
+    let client_certificate = match (raw.certificate, raw.key) {
+        (Some(certificate), Some(key)) => Some((beside.join(certificate.into_inner()), beside.join(key.into_inner()))),
+        (None, None) => None,
+        (Some(half), None) => return Err((half.span(), "certificate goes with key = \"key.pem\"; name both or neither".to_owned())),
+        (None, Some(half)) => {
+            return Err((half.span(), "key goes with certificate = \"certificate.pem\"; name both or neither".to_owned()));
+        }
+    };
+    Ok(BrokerConfig {
+        url: raw.url.into_inner(),
+        user: raw.user,
+        password: raw.password,
+        ca: raw.ca.map(|ca| beside.join(ca)),
+        client_certificate,
     })
 }
 

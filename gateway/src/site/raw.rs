@@ -35,8 +35,8 @@ pub struct Broker {
     pub password: Option<String>,
     pub root: Option<String>,
     pub ca: Option<PathBuf>,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
+    pub certificate: Option<Spanned<PathBuf>>,
+    pub key: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

@@ -147,3 +147,24 @@ fn no_device_can_take_the_name_of_the_gateway_s_own_health() {
     let said = refused("name = \"tank-1\"", "name = \"gateway\"");
     assert!(said.starts_with("site.toml:10: device name \"gateway\" is taken by the gateway's own health"), "{said}");
 }
+
+#[test]
+fn the_files_that_prove_who_is_who_lie_beside_the_site_file() {
+    let tls = "mqtts://collector:8883\"\nca = \"ca.pem\"\ncertificate = \"tls/us.pem\"\nkey = \"/run/key.pem\"";
+    let text = GOOD.replacen("mqtt://127.0.0.1:1883\"", tls, 1);
+    let broker = Site::parse(Path::new("/etc/davy-gateway/site.toml"), &text).unwrap().broker;
+    assert_eq!(broker.ca.as_deref(), Some(Path::new("/etc/davy-gateway/ca.pem")));
+    let pair = (PathBuf::from("/etc/davy-gateway/tls/us.pem"), PathBuf::from("/run/key.pem"));
+    assert_eq!(broker.client_certificate, Some(pair));
+}
+
+#[test]
+fn half_a_pair_and_tls_without_an_authority_are_refused() {
+    let url = "url = \"mqtt://127.0.0.1:1883\"";
+    let said = refused(url, "url = \"mqtt://b\"\ncertificate = \"us.pem\"");
+    assert!(said.starts_with("site.toml:5: certificate goes with key"), "{said}");
+    let said = refused(url, "url = \"mqtt://b\"\nkey = \"key.pem\"");
+    assert!(said.starts_with("site.toml:5: key goes with certificate"), "{said}");
+    let said = refused(url, "url = \"mqtts://b\"");
+    assert!(said.starts_with("site.toml:4: mqtts://b needs ca"), "{said}");
+}

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use measurement::MonotonicMs;
 
 use crate::clock::{Moment, Promise};
-use crate::poll::link::{LineCounters, LineSnapshot};
-use crate::site::{Bus, Site};
+use crate::poll::link::{Failure, LineCounters, LineSnapshot};
+use crate::site::{Bus, Device, Site, Workarounds};
 
 /// One device as its bus's task last saw it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,8 +27,10 @@ pub struct DeviceStanding {
     /// Polls asked, and those of them that brought no registers.
     pub asked: u64,
     pub failed: u64,
-    /// Why there was no answer the last time, in one sentence; `None` when there was one.
+    /// Why there were no registers the last time, in one sentence; `None` when there were.
     pub trouble: Option<String>,
+    /// True when it answered the last time, and the answer was no.
+    pub refuses: bool,
 }
 
 /// One bus as its task sees it.
@@ -83,9 +85,7 @@ impl BusBoard {
             ..DeviceStanding::default()
         });
         let standing = BusStanding { name: bus.name.clone(), road: bus.road.to_string(), line: None, devices: devices.collect() };
-        let pause_ms = u64::try_from(bus.workarounds.pause_after_connect.as_millis()).unwrap_or(0);
-        // A poll is a few requests; each may wait for its answer, and once for a late one, which takes four timeouts.
-        let poll_most_ms = 30_000 + pause_ms + 20 * bus.timeout_ms;
+        let poll_most_ms = poll_most_ms(bus);
         BusBoard { standing: Arc::new(Mutex::new(standing)), line: Arc::default(), promise: Promise::default(), poll_most_ms, totals }
     }
 
@@ -118,23 +118,44 @@ impl BusBoard {
             device.answered = Some(now);
             device.round_trip_ms = Some(now.mono.since(began));
             device.trouble = None;
+            device.refuses = false;
         }
     }
 
     /// The device at this place was asked and gave none.
-    pub fn failed(&self, place: usize, why: &dyn std::fmt::Display) {
+    pub fn failed(&self, place: usize, why: &Failure) {
         self.totals.asked.fetch_add(1, Ordering::Relaxed);
         self.totals.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(device) = self.lock().devices.get_mut(place) {
             device.asked += 1;
             device.failed += 1;
             device.trouble = Some(why.to_string());
+            device.refuses = matches!(why, Failure::Refused(_));
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BusStanding> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Longer than this no poll of a device of this bus takes, ms, however slow it is: to restart the gateway helps nobody who
+/// is only slow.
+fn poll_most_ms(bus: &Bus) -> u64 {
+    let Workarounds { pause_after_connect, pause_between_requests, .. } = bus.workarounds;
+    let pauses = u64::try_from((pause_after_connect + pause_between_requests).as_millis()).unwrap_or(0);
+    // A request may find the line closed and open it anew; it waits for its answer, and before that once for a late one, which
+    // takes four timeouts. One that fails ends the poll, and takes up to three times as long.
+    let request_ms = pauses + 5 * bus.timeout_ms;
+    let requests = bus.devices.iter().map(|device| requests(device, &bus.workarounds)).max().unwrap_or(0);
+    30_000 + (requests + 2) * request_ms
+}
+
+/// How often a device is asked in one poll, for its serial number too.
+fn requests(device: &Device, workarounds: &Workarounds) -> u64 {
+    let keys: Vec<&str> = device.channels.iter().map(|channel| &*channel.key).collect();
+    let asked = device.profile.blocks(&keys, workarounds).len() + device.profile.serial_blocks(&keys, workarounds).len();
+    asked as u64
 }
 
 /// What is known of the site file at work.
@@ -264,12 +285,15 @@ mod tests {
     fn a_device_shows_its_last_answer_and_its_last_trouble() {
         let board = BusBoard::new(&bus());
         board.answered(0, MonotonicMs(100), at(140));
-        board.failed(0, &"no answer within 1000 ms");
+        board.failed(0, &Failure::NoAnswer(1_000));
         let device = board.lock().devices[0].clone();
         assert_eq!((device.asked, device.failed, device.round_trip_ms, device.answered), (2, 1, Some(40), Some(at(140))));
         assert_eq!(device.trouble.as_deref(), Some("no answer within 1000 ms"));
+        board.failed(0, &Failure::Refused(2));
+        assert!(board.lock().devices[0].refuses);
         board.answered(0, MonotonicMs(1_000), at(1_010));
-        assert_eq!(board.lock().devices[0].trouble, None);
+        let device = board.lock().devices[0].clone();
+        assert_eq!((device.trouble, device.refuses), (None, false));
     }
 
     #[test]
@@ -286,6 +310,21 @@ mod tests {
         keeper.until(MonotonicMs(40_000));
         line.asks(MonotonicMs(36_000));
         assert_eq!(board.hanging(MonotonicMs(40_000), 0), []);
-        assert_eq!(board.hanging(MonotonicMs(86_001), 0), [("bus line".to_owned(), 1), ("keeper".to_owned(), 46_001)]);
+        let late = 36_000 + poll_most_ms(&bus()) + 1;
+        assert_eq!(board.hanging(MonotonicMs(late), 0), [("bus line".to_owned(), 1), ("keeper".to_owned(), late - 40_000)]);
+    }
+
+    #[test]
+    fn a_slow_bus_has_time_for_every_request_and_every_pause() {
+        let mut bus = bus();
+        let few = poll_most_ms(&bus);
+        assert!((30_000..120_000).contains(&few), "{few}");
+        bus.timeout_ms = 10_000;
+        bus.workarounds.pause_after_connect = std::time::Duration::from_secs(60);
+        bus.workarounds.pause_between_requests = std::time::Duration::from_secs(20);
+        let requests = requests(&bus.devices[0], &bus.workarounds);
+        assert!(requests > 0);
+        // Each request with its pause, an opening and a full timeout.
+        assert!(poll_most_ms(&bus) > 60_000 + requests * (20_000 + 2 * 10_000));
     }
 }

@@ -50,10 +50,10 @@ pub fn metrics(seen: &Snapshot) -> String {
     text.one("davy_spool_unacknowledged", "gauge", "Entries the collector has not acknowledged.", open(post.unacknowledged as f64));
     text.one("davy_spool_entries_total", "counter", "Highest sequence on the disk.", open(post.highest as f64));
     text.one("davy_spool_degraded", "gauge", "1 while the disk refuses writes or the spool is thinned.", bool(post.degraded));
-    text.one("davy_spool_slowest_commit_seconds", "gauge", "Slowest commit since the last report.", open(seconds(post.commit_ms)));
+    text.one("davy_spool_slowest_commit_seconds", "gauge", "Slowest commit of the last minute.", open(seconds(post.commit_ms)));
     text.one("davy_entries_lost_total", "counter", "Entries lost before they had a sequence.", Some(post.lost as f64));
     text.one("davy_broker_connected", "gauge", "1 while the broker connection stands.", bool(post.connected));
-    let age = post.last_ack.map(|at| (seen.now.wall.0 - at.0).max(0) as f64 / 1e3);
+    let age = seen.acknowledged_ago_ms().map(seconds);
     text.one("davy_last_acknowledgement_age_seconds", "gauge", "Time since the collector last acknowledged.", age);
     let transit = post.transit_ms.map(|ms| f64::from(ms) / 1e3);
     text.one("davy_transit_seconds", "gauge", "Bound of the way to the collector and back.", transit);

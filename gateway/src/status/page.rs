@@ -68,8 +68,8 @@ fn notes(html: &mut String, seen: &Snapshot) {
     if let Some(why) = &seen.post.certificates {
         note(Mark::Attention, "证书", "certificates", why);
     }
-    if let Some(why) = &seen.post.trouble {
-        note(seen.broker_mark(), "上传", "delivery", why);
+    if let Some(why) = seen.post.trouble.clone().or_else(|| seen.unheard()) {
+        note(seen.broker_mark(), "上传", "delivery", &why);
     }
 }
 
@@ -113,7 +113,6 @@ fn spool_card(html: &mut String, seen: &Snapshot) {
 
 fn broker_card(html: &mut String, seen: &Snapshot) {
     let post = &seen.post;
-    let age = post.last_ack.map(|at| u64::try_from(seen.now.wall.0 - at.0).unwrap_or(0));
     card(
         html,
         "上传",
@@ -122,7 +121,7 @@ fn broker_card(html: &mut String, seen: &Snapshot) {
         "",
         &[
             ("地址", "address", escaped(&seen.site.broker)),
-            ("上次确认", "last acknowledged", age.map_or_else(unknown, ago)),
+            ("上次确认", "last acknowledged", seen.acknowledged_ago_ms().map_or_else(unknown, ago)),
             ("传输", "transit", post.transit_ms.map_or_else(unknown, |ms| format!("{ms} ms"))),
         ],
     );
@@ -193,6 +192,7 @@ fn line(bus: &BusStanding) -> String {
 fn device_row(html: &mut String, device: &DeviceStanding, seen: &Snapshot) {
     let state = match (answers(device), device.asked) {
         (true, _) => pill(Mark::Well),
+        (false, _) if device.refuses => "<span class=\"mark fault\">✕ 拒绝 <span class=\"en\">refuses</span></span>".to_owned(),
         (false, 0) => "<span class=\"mark\">… 尚未询问 <span class=\"en\">not asked yet</span></span>".to_owned(),
         (false, _) => "<span class=\"mark fault\">✕ 无应答 <span class=\"en\">no answer</span></span>".to_owned(),
     };

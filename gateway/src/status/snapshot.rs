@@ -8,6 +8,8 @@ use crate::forward::PostStatus;
 
 /// A task that broke its promise so long ago hangs.
 pub const GRACE_MS: u64 = 10_000;
+/// A collector that has something to acknowledge and does not for so long is away, though its broker may stand.
+const ACKNOWLEDGES_WITHIN_MS: u64 = 30_000;
 
 /// One moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,12 +66,27 @@ impl Snapshot {
         };
         let mut devices = self.buses.iter().flat_map(|bus| &bus.devices).peekable();
         say(devices.peek().is_none(), "no device is in the site file".to_owned());
-        say(devices.peek().is_some() && !devices.any(answers), "no device answers".to_owned());
+        let is_refused = self.buses.iter().flat_map(|bus| &bus.devices).any(|device| device.refuses);
+        let nobody = if is_refused { "no device gives registers: they refuse or are silent" } else { "no device answers" };
+        say(devices.peek().is_some() && !devices.any(answers), nobody.to_owned());
         let storage = self.post.degraded_because.clone().unwrap_or_else(|| "it is being opened".to_owned());
         say(!self.is_spool_open(), format!("the spool is not open: {storage}"));
         let broker = self.post.trouble.clone().unwrap_or_else(|| "connecting".to_owned());
         say(!self.post.connected, format!("no broker: {broker}"));
+        reasons.extend(self.unheard().filter(|_| self.post.connected));
         reasons
+    }
+
+    /// How long ago the collector last acknowledged anything, ms; `None` when it has not since the start.
+    pub fn acknowledged_ago_ms(&self) -> Option<u64> {
+        self.post.last_ack_mono.map(|at| self.now.mono.since(at))
+    }
+
+    /// That the collector is away, when it is: entries wait and none has been acknowledged for long.
+    pub fn unheard(&self) -> Option<String> {
+        let ago_ms = self.acknowledged_ago_ms().unwrap_or(self.up_ms);
+        let is_away = self.post.unacknowledged > 0 && ago_ms > ACKNOWLEDGES_WITHIN_MS;
+        is_away.then(|| format!("the collector has acknowledged nothing for {} s", ago_ms / 1_000))
     }
 
     /// True once the spool has been opened.
@@ -107,6 +124,7 @@ impl Snapshot {
     pub fn broker_mark(&self) -> Mark {
         match (self.post.connected, &self.post.trouble) {
             (false, _) => Mark::Fault,
+            _ if self.unheard().is_some() => Mark::Fault,
             (true, Some(_)) => Mark::Attention,
             (true, None) if self.post.certificates.is_some() => Mark::Attention,
             (true, None) => Mark::Well,
@@ -130,7 +148,7 @@ impl Snapshot {
     }
 }
 
-/// True when the device answered the last time it was asked.
+/// True when the device gave registers the last time it was asked.
 pub fn answers(device: &DeviceStanding) -> bool {
     device.answered.is_some() && device.trouble.is_none()
 }

@@ -21,6 +21,7 @@ fn device(name: &str, answered: Option<u64>, trouble: Option<&str>) -> DeviceSta
         asked: 10,
         failed: 2,
         trouble: trouble.map(str::to_owned),
+        refuses: false,
     }
 }
 
@@ -58,6 +59,43 @@ fn whoever_is_not_ready_says_why() {
     check(|seen| seen.buses[0].devices[0].trouble = Some("x".to_owned()), &["no device answers"]);
     check(|seen| seen.buses.clear(), &["no device is in the site file"]);
     check(|seen| seen.hanging.push(("bus a".to_owned(), 61_000)), &["bus a has not moved for 61 s more than it should"]);
+}
+
+#[test]
+fn a_collector_that_is_away_behind_a_living_broker_is_told() {
+    let check = |unacknowledged, last_ack: Option<u64>, up_ms, why: Option<&str>| {
+        let mut seen = Snapshot { now: at(100_000), up_ms, buses: vec![well().buses.remove(0)], ..well() };
+        seen.post = PostStatus { unacknowledged, last_ack_mono: last_ack.map(MonotonicMs), ..seen.post };
+        assert_eq!(seen.ready(), Vec::from_iter(why));
+        assert_eq!(seen.broker_mark(), if why.is_some() { Mark::Fault } else { Mark::Well });
+        assert_eq!(page::page(&seen).contains(why.unwrap_or("acknowledged nothing")), why.is_some());
+    };
+    check(3, Some(60_000), 90_000, Some("the collector has acknowledged nothing for 40 s"));
+    check(3, None, 31_000, Some("the collector has acknowledged nothing for 31 s"));
+    check(3, Some(80_000), 90_000, None);
+    check(3, None, 20_000, None);
+    check(0, Some(10_000), 90_000, None);
+}
+
+#[test]
+fn the_age_of_an_acknowledgement_does_not_follow_the_wall_clock() {
+    let mut seen = well();
+    seen.post.last_ack_mono = Some(MonotonicMs(4_000));
+    // The wall clock was set back.
+    seen.post.last_ack = Some(Timestamp(seen.now.wall.0 + 3_600_000));
+    let text = metrics::metrics(&seen);
+    assert!(text.contains("davy_last_acknowledgement_age_seconds 6\n"), "{text}");
+    assert!(page::page(&seen).contains("6 s 前"));
+}
+
+#[test]
+fn a_device_that_refuses_is_not_called_silent() {
+    let mut seen = well();
+    let device = &mut seen.buses[0].devices[0];
+    (device.trouble, device.refuses) = (Some("the device refuses with exception 2".to_owned()), true);
+    assert_eq!(seen.ready(), ["no device gives registers: they refuse or are silent"]);
+    let html = page::page(&seen);
+    assert!(html.contains("拒绝") && html.contains("refuses"), "{html}");
 }
 
 #[test]

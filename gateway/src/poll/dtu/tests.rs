@@ -73,6 +73,7 @@ async fn a_dtu_that_has_not_dialled_in_is_told_by_its_registration() {
 async fn several_devices_share_the_connection_of_a_dtu_whose_registration_comes_in_pieces() {
     let (dtus, _shutdown) = hall(&[b"SITE7", b"SITE8"], b"").await;
     let mut modem = dial(&dtus).await;
+    assert!(!dtus.has_dialled(b"SITE8"));
     for piece in [&b"SI"[..], b"TE", b"8"] {
         modem.write_all(piece).await.unwrap();
         modem.flush().await.unwrap();
@@ -83,6 +84,7 @@ async fn several_devices_share_the_connection_of_a_dtu_whose_registration_comes_
     for unit in [1, 2, 3, 1] {
         assert_eq!(read_soon(&mut link, unit).await, Ok(vec![u16::from(unit) * 10]));
     }
+    assert!(dtus.has_dialled(b"SITE8") && !dtus.has_dialled(b"SITE7"));
 }
 
 #[tokio::test]
@@ -162,23 +164,93 @@ async fn unknown_and_overlong_visitors_are_sent_away() {
     }
 }
 
+async fn dial_from(dtus: &Dtus, host: &str) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
+    socket.connect(dtus.address().unwrap()).await.unwrap()
+}
+
 #[tokio::test]
-async fn only_64_may_wait_to_register_and_the_others_are_sent_away_at_once() {
+async fn one_address_may_hold_half_of_the_64_seats_and_the_others_are_sent_away_at_once() {
     let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
-    let (sent_away, mut those) = tokio::sync::mpsc::channel(MOST_WAITING + 20);
-    for _ in 0..MOST_WAITING + 20 {
-        let mut stream = dial(&dtus).await;
-        let sent_away = sent_away.clone();
-        tokio::spawn(async move {
-            let _ = stream.read(&mut [0; 8]).await;
-            let _ = sent_away.send(()).await;
-        });
+    let (sent_away, mut those) = tokio::sync::mpsc::channel(200);
+    for (host, dialled) in [("127.0.0.1", 40), ("127.0.0.2", 40), ("127.0.0.3", 4)] {
+        for _ in 0..dialled {
+            let mut stream = dial_from(&dtus, host).await;
+            let sent_away = sent_away.clone();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 8]).await;
+                let _ = sent_away.send(host).await;
+            });
+        }
     }
     let began = now();
+    let mut counts = HashMap::new();
     for _ in 0..20 {
-        timeout(PATIENCE, those.recv()).await.unwrap().unwrap();
+        *counts.entry(timeout(PATIENCE, those.recv()).await.unwrap().unwrap()).or_insert(0) += 1;
     }
+    assert_eq!(counts, HashMap::from([("127.0.0.1", 8), ("127.0.0.2", 8), ("127.0.0.3", 4)]));
     assert!(now() - began < PATIENCE && those.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn two_modems_with_one_registration_are_both_kept_out_and_that_is_told() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    let mut link = link(&dtus, b"SITE7");
+    for factor in [10, 20, 10] {
+        let mut modem = dial(&dtus).await;
+        modem.write_all(b"SITE7").await.unwrap();
+        tokio::spawn(slaves(modem, factor, b"", b""));
+        while read_soon(&mut link, 1).await != Ok(vec![factor]) {}
+    }
+    let mut modem = dial(&dtus).await;
+    modem.write_all(b"SITE7").await.unwrap();
+    assert!(matches!(timeout(PATIENCE, modem.read(&mut [0; 8])).await.unwrap(), Ok(0) | Err(_)));
+    // The line that was there says that it is replaced, and no other is had.
+    while !matches!(link.read(1, BLOCK).await, Err(Failure::NoLine(_))) {}
+    let Err(Failure::NoLine(why)) = link.read(1, BLOCK).await else { panic!("a line of one of two") };
+    assert_eq!(why, two_call_themselves("SITE7"));
+}
+
+#[tokio::test]
+async fn a_modem_that_hangs_up_after_each_answer_and_dials_again_has_no_rival() {
+    let (dtus, _shutdown) = hall(&[b"SITE7"], b"").await;
+    let mut link = link(&dtus, b"SITE7");
+    for factor in 1..=6 {
+        let mut modem = dial(&dtus).await;
+        modem.write_all(b"SITE7").await.unwrap();
+        let answers = tokio::spawn(async move {
+            let mut question = [0; 8];
+            modem.read_exact(&mut question).await.unwrap();
+            modem.write_all(&answer(question[0], question[5], factor)).await.unwrap();
+        });
+        // The bus is not asked before the modem is back.
+        let is_back = || dtus.0.as_ref().unwrap().lines().values().any(|place| place.present.as_ref().is_some_and(|it| it.line.is_some()));
+        let comes_back = async {
+            while !is_back() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, comes_back).await.unwrap();
+        assert_eq!(read_soon(&mut link, 1).await, Ok(vec![factor]));
+        answers.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_cannot_be_had_is_told_by_every_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listen = taken.local_addr().unwrap();
+    let (hall, shutdown) = (Hall::new(Vec::new(), vec![b"SITE7".to_vec()]), CancellationToken::new());
+    let dtus = Dtus(Some(hall.clone()));
+    let serving = tokio::spawn(hall.clone().serve_when_possible(listen, shutdown.clone()));
+    while hall.why_shut().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let Err(Failure::NoLine(why)) = link(&dtus, b"SITE7").read(1, BLOCK).await else { panic!("a line through a port of others") };
+    assert!(why.starts_with(&format!("cannot listen for DTUs on {listen}: ")), "{why}");
+    shutdown.cancel();
+    serving.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,16 +1,19 @@
 //! The roads to a bus, and how each is opened. A serial port is looked up anew each time, so that an adapter that
 //! comes back under another name is found again by its `/dev/serial/by-id` link, or by a pattern ending in `*`.
+//! It is opened and closed on a thread of its own (`port`): a sick adapter holds up its own bus and nobody else's.
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_serial::SerialPortBuilderExt;
 
 use super::{Opener, Stream};
 use crate::poll::dtu::Dtus;
+use port::Opening;
+
+mod port;
 
 /// How to reach a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,34 +50,31 @@ const UNACKNOWLEDGED_MS: u32 = 20_000;
 impl Road {
     /// Opens this road again and again.
     pub fn opener(&self, dtus: &Dtus) -> Opener {
-        let (road, dtus) = (self.clone(), dtus.clone());
-        Box::new(move || {
-            let (road, dtus) = (road.clone(), dtus.clone());
-            Box::pin(async move { road.open(&dtus).await })
-        })
-    }
-
-    async fn open(&self, dtus: &Dtus) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Road::Tcp(address) | Road::RtuOverTcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                watch(&stream)?;
-                Ok(Box::new(stream))
-            }
+        match self.clone() {
+            Road::Tcp(address) | Road::RtuOverTcp(address) => Box::new(move || Box::pin(connected(address.clone()))),
             Road::Serial { path, baud, parity, stop_bits } => {
-                let mut failed = io::Error::new(io::ErrorKind::NotFound, format!("no port is named {path}"));
-                for path in ports(path) {
-                    let path = path.to_string_lossy().into_owned();
-                    match tokio_serial::new(path, *baud).parity(*parity).stop_bits(*stop_bits).open_native_async() {
-                        Ok(port) => return Ok(Box::new(port)),
-                        Err(error) => failed = error.into(),
-                    }
-                }
-                Err(failed)
+                let settings = tokio_serial::new("", baud).parity(parity).stop_bits(stop_bits);
+                let opening = Arc::new(Opening::new(path, settings));
+                Box::new(move || {
+                    let opening = opening.clone();
+                    Box::pin(async move { Ok(Box::new(opening.port().await?) as Box<dyn Stream>) })
+                })
             }
-            Road::Dtu { registration } => dtus.line(registration).await,
+            Road::Dtu { registration } => {
+                let dtus = dtus.clone();
+                Box::new(move || {
+                    let (dtus, registration) = (dtus.clone(), registration.clone());
+                    Box::pin(async move { dtus.line(&registration).await })
+                })
+            }
         }
     }
+}
+
+async fn connected(address: String) -> io::Result<Box<dyn Stream>> {
+    let stream = TcpStream::connect(address).await?;
+    watch(&stream)?;
+    Ok(Box::new(stream))
 }
 
 /// Makes the kernel notice a peer that is gone without a word: half-open connections end within half a minute.
@@ -88,18 +88,3 @@ pub fn watch(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS)?;
     Ok(())
 }
-
-/// The ports that a path means now, in order of their names.
-fn ports(path: &str) -> Vec<PathBuf> {
-    let Some(pattern) = path.strip_suffix('*') else { return vec![PathBuf::from(path)] };
-    let (folder, beginning) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let begins = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
-    let mut ports: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(begins).collect();
-    ports.sort_unstable();
-    ports
-}
-
-#[cfg(test)]
-mod tests;
