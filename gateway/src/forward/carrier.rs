@@ -65,7 +65,8 @@ pub struct Carrier {
     nonce: Option<(u64, MonotonicMs)>,
     transit_ms: Option<u32>,
     catalogue_sent: Option<(u64, MonotonicMs)>,
-    renewed_epoch: Option<u64>,
+    /// An epoch in which somebody else gave out sequences too: nothing that is said of it is believed.
+    shared_epoch: Option<u64>,
     /// Kept as long as the task moves.
     pub promise: Promise,
 }
@@ -102,7 +103,7 @@ impl Carrier {
             nonce: None,
             transit_ms: None,
             catalogue_sent: None,
-            renewed_epoch: None,
+            shared_epoch: None,
             promise: Promise::default(),
         }
     }
@@ -287,7 +288,7 @@ impl Carrier {
         if ack.wanted_catalogue != 0 {
             self.send_catalogue(ack.wanted_catalogue);
         }
-        if ack.epoch == self.standing.epoch && self.machine.acknowledge(ack, now) {
+        if self.is_of_our_disk(ack) && self.machine.acknowledge(ack, now) {
             let ranges = ack.ranges.iter().map(|range| (range.first, range.last));
             self.inbox.acknowledge(ack.epoch, std::iter::once((1, ack.contiguous)).chain(ranges));
         }
@@ -298,18 +299,21 @@ impl Carrier {
         });
     }
 
+    /// False when it may speak of sequences that another disk gave out (a clone, or ours before it was restored).
+    fn is_of_our_disk(&self, ack: &Ack) -> bool {
+        let is_shared = self.shared_epoch == Some(ack.epoch);
+        ack.epoch == self.standing.epoch && !is_shared && highest_of(ack) <= self.standing.highest
+    }
+
     fn ordered(&mut self, order: Order) {
         match order {
-            Order::Hello(seen) if seen.epoch == self.standing.epoch => {
-                let highest = seen.ranges.iter().map(|range| range.last).fold(seen.contiguous, u64::max);
-                if highest > self.standing.highest && self.renewed_epoch != Some(seen.epoch) {
-                    warn!(seen = highest, ours = self.standing.highest, "the collector has seen sequences beyond ours: a new epoch begins");
-                    self.renewed_epoch = Some(seen.epoch);
-                    self.inbox.ask(Ask::Renew);
-                } else {
-                    self.acknowledged(&seen);
-                }
+            Order::Hello(seen) if seen.epoch == self.standing.epoch && !self.is_of_our_disk(&seen) => {
+                let (seen, ours) = (highest_of(&seen), self.standing.highest);
+                warn!(seen, ours, "the collector has seen sequences beyond ours: a new epoch begins");
+                self.shared_epoch = Some(self.standing.epoch);
+                self.inbox.renew(self.standing.epoch);
             }
+            Order::Hello(seen) if seen.epoch == self.standing.epoch => self.acknowledged(&seen),
             Order::Hello(_) => {}
             Order::ResendFrom(range) => {
                 info!(first = range.first, last = range.last, "the collector asks again for what it lost");
@@ -346,7 +350,8 @@ impl Carrier {
         for _ in 0..8 {
             let Some(wanted) = self.machine.next() else { return };
             let (reply, answer) = oneshot::channel();
-            let ask = Ask::Read { from: wanted.from, to: wanted.to, most: BATCH_RECORDS, bytes: telemetry::MAX_PAYLOAD, reply };
+            let (epoch, Wanted { from, to, .. }) = (self.standing.epoch, wanted);
+            let ask = Ask::Read { epoch, from, to, most: BATCH_RECORDS, bytes: telemetry::MAX_PAYLOAD, reply };
             if !self.inbox.ask(ask) {
                 return;
             }
@@ -496,6 +501,11 @@ impl Carrier {
     }
 }
 
+/// The highest sequence that it speaks of.
+fn highest_of(ack: &Ack) -> u64 {
+    ack.ranges.iter().map(|range| range.last).fold(ack.contiguous, u64::max)
+}
+
 /// A record of a later version of this program: its sequence is declared, never silently left out.
 fn unreadable(sequence: u64) -> Entry {
     Entry::Gap(telemetry::Gap { first: sequence, last: sequence, why: telemetry::GapCause::Unknown.into(), lost: 1 })
@@ -524,3 +534,6 @@ fn kept_catalogue(directory: &Path, hash: u64) -> Option<Catalogue> {
     let bytes = std::fs::read(directory.join(format!("{hash:016x}"))).ok()?;
     Catalogue::decode(bytes.as_slice()).ok().filter(|catalogue| catalogue.hash().0 == hash)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+use super::*;
+use telemetry::Range;
+
+const EPOCH: u64 = 0xE;
+
+/// A carrier whose disk holds sequences 1 to `highest`, none of them acknowledged.
+fn carrier(highest: u64) -> Carrier {
+    let config = PostConfig {
+        gateway: telemetry::topic::GatewayId::new("g").unwrap(),
+        root: "davy".to_owned(),
+        broker: super::super::BrokerConfig { url: "mqtt://127.0.0.1:1".to_owned(), ..Default::default() },
+        spool: PathBuf::from("/nonexistent"),
+        capacity_bytes: 1 << 20,
+        group_ms: 200,
+        version: "test".to_owned(),
+    };
+    let clock = Clock::manual(1, Timestamp(1_800_000_000_000));
+    let (_, catalogue) = watch::channel(CatalogueHash(0));
+    let status = Arc::new(Mutex::new(PostStatus::default()));
+    let catalogues = config.spool.join("catalogues");
+    let mut carrier = Carrier::new(config, clock, Arc::default(), status, catalogue, catalogues, Arc::default());
+    carrier.stored(Standing { epoch: EPOCH, floor: 1, highest, acknowledged: Some(Default::default()), ..Standing::default() });
+    carrier.heard(News::Connected);
+    carrier
+}
+
+fn ack(contiguous: u64, ranges: &[(u64, u64)]) -> Ack {
+    let ranges = ranges.iter().map(|(first, last)| Range { first: *first, last: *last }).collect();
+    Ack { epoch: EPOCH, contiguous, ranges, ..Ack::default() }
+}
+
+fn acknowledgement(ack: Ack) -> News {
+    News::Ack(ack.encode_to_vec())
+}
+
+fn order(order: Order) -> News {
+    News::Command(Command { order: Some(order) }.encode_to_vec())
+}
+
+/// What the keeper is told after this news: of which sequences it may let go, and which epoch it is to leave.
+fn check(carrier: &mut Carrier, news: News, acknowledged: &[(u64, u64)], renew: Option<u64>) {
+    carrier.heard(news);
+    let work = carrier.inbox.wait(Duration::ZERO, true);
+    let believed = work.acknowledged.map(|(_, ranges)| ranges.iter().collect::<Vec<_>>()).unwrap_or_default();
+    assert_eq!((believed.as_slice(), work.renew), (acknowledged, renew));
+}
+
+#[test]
+fn an_acknowledgement_within_our_sequences_is_believed() {
+    check(&mut carrier(50), acknowledgement(ack(40, &[(42, 45)])), &[(1, 40), (42, 45)], None);
+    check(&mut carrier(50), order(Order::Hello(ack(50, &[]))), &[(1, 50)], None);
+}
+
+#[test]
+fn an_acknowledgement_beyond_our_sequences_lets_nothing_go() {
+    check(&mut carrier(50), acknowledgement(ack(100, &[])), &[], None);
+    check(&mut carrier(50), acknowledgement(ack(40, &[(90, 100)])), &[], None);
+}
+
+#[test]
+fn a_collector_that_has_seen_more_than_we_gave_out_has_us_begin_a_new_epoch_and_is_never_believed_in_the_old_one() {
+    let mut carrier = carrier(50);
+    check(&mut carrier, order(Order::Hello(ack(40, &[(100, 100)]))), &[], Some(EPOCH));
+    carrier.stored(Standing { epoch: EPOCH, floor: 1, highest: 120, ..Standing::default() });
+    check(&mut carrier, acknowledgement(ack(100, &[])), &[], None);
+    // The renewal failed: the spool was opened again in the same epoch, we greet, and are told again.
+    carrier.stored(Standing { epoch: EPOCH, floor: 1, highest: 140, acknowledged: Some(Default::default()), ..Standing::default() });
+    check(&mut carrier, order(Order::Hello(ack(100, &[]))), &[], Some(EPOCH));
+    carrier.stored(Standing { epoch: 0xF, floor: 1, highest: 60, acknowledged: Some(Default::default()), ..Standing::default() });
+    check(&mut carrier, acknowledgement(Ack { epoch: 0xF, ..ack(60, &[]) }), &[(1, 60)], None);
+}
