@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Promise};
 use carrier::Carrier;
+use catalogues::Catalogues;
 use inbox::{Ask, Inbox};
 use keeper::Keeper;
 use record::{Kept, Note};
@@ -23,6 +24,7 @@ use rhythm::Rhythm;
 use sack::Sack;
 
 mod carrier;
+mod catalogues;
 mod certificates;
 pub mod inbox;
 pub mod keeper;
@@ -124,6 +126,14 @@ pub struct PostStatus {
     pub commit_ms: u64,
 }
 
+/// A catalogue that was kept, as far as the disk takes anything: ready to be put in force.
+#[derive(Debug)]
+pub struct KeptCatalogue {
+    catalogue: Catalogue,
+    /// It was kept, and spooled, before.
+    known: bool,
+}
+
 /// An append waits so long for room in memory.
 const APPEND_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -133,7 +143,7 @@ pub struct Post {
     inbox: Arc<Inbox>,
     status: Arc<Mutex<PostStatus>>,
     stopped: watch::Receiver<bool>,
-    catalogues: PathBuf,
+    catalogues: Catalogues,
     boot: u64,
     look: Arc<Notify>,
     in_force: watch::Sender<CatalogueHash>,
@@ -152,7 +162,7 @@ impl Post {
         let (in_force, catalogue) = watch::channel(CatalogueHash(0));
         let status = Arc::new(Mutex::new(PostStatus::default()));
         let look = Arc::new(Notify::new());
-        let catalogues = config.spool.join("catalogues");
+        let catalogues = Catalogues::new(config.spool.join("catalogues"));
         let (keeper_promise, carrier_promise) = (Promise::default(), Promise::default());
         let keeper = Keeper {
             directory: config.spool.join("log"),
@@ -195,11 +205,22 @@ impl Post {
         self.inbox.put(entries.len(), is_urgent(entries), |sack| pack(entries, sack))
     }
 
-    /// Puts a channel catalogue in force. Must be called before the first reading; readings appended
+    /// Keeps a channel catalogue and puts it in force. Must be called before the first reading; readings appended
     /// afterwards mean this catalogue's channel numbers.
     pub async fn set_catalogue(&self, catalogue: Catalogue) {
+        self.put_in_force(self.keep_catalogue(catalogue).await).await;
+    }
+
+    /// Has a channel catalogue on the disk, as long as that takes: the first half of [`Post::set_catalogue`].
+    pub async fn keep_catalogue(&self, catalogue: Catalogue) -> KeptCatalogue {
+        let (catalogues, asked) = (self.catalogues.clone(), catalogue.clone());
+        let known = tokio::task::spawn_blocking(move || catalogues.keep(&asked)).await.unwrap_or(false);
+        KeptCatalogue { catalogue, known }
+    }
+
+    /// Puts a kept catalogue in force, without waiting for a disk: the second half of [`Post::set_catalogue`].
+    pub async fn put_in_force(&self, KeptCatalogue { catalogue, known }: KeptCatalogue) {
         let hash = catalogue.hash();
-        let known = carrier::keep_catalogue(&self.catalogues, &catalogue);
         let note = Note { boot: self.boot, catalogue: hash };
         self.inbox.put(0, false, |sack| sack.push_note(note));
         // One that was spooled before is not spooled again: the collector asks when it lacks it.

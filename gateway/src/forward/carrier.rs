@@ -1,7 +1,7 @@
 //! The forwarding task: wait for news from the spool, the broker or the clock, tell the machine, do what it
 //! wants. All judgement is in `machine.rs`.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +9,12 @@ use measurement::{MonotonicMs, Timestamp};
 use prost::Message;
 use spool::{Class, Record};
 use telemetry::topic::{Kind, topic};
-use telemetry::{
-    Ack, BatchBuilder, Birth, Catalogue, CatalogueHash, ClockQuality, Command, Entry, Happening, HappeningKind, Header, Order, Status,
-};
+use telemetry::{Ack, BatchBuilder, Birth, CatalogueHash, ClockQuality, Command, Entry, Happening, HappeningKind, Header, Order, Status};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::catalogues::Catalogues;
 use super::certificates::{Certificates, EndWatch, warning};
 use super::inbox::{Ask, Inbox};
 use super::keeper::Standing;
@@ -36,6 +35,8 @@ const LOOK_EVERY_MS: u64 = 500;
 const CERTIFICATES_EVERY_MS: u64 = 60_000;
 /// The same catalogue is not sent more often than this.
 const CATALOGUE_EVERY_MS: u64 = 5_000;
+/// So many different ones are sent within that time; a collector that asks for more asks again.
+const MOST_CATALOGUES: usize = 16;
 
 /// A turn of the task waits for the keeper's disk at most; after this it hangs.
 const MOVES_WITHIN_MS: u64 = 60_000;
@@ -47,7 +48,7 @@ pub struct Carrier {
     inbox: Arc<Inbox>,
     status: Arc<Mutex<PostStatus>>,
     catalogue: watch::Receiver<CatalogueHash>,
-    catalogues: PathBuf,
+    catalogues: Catalogues,
     machine: Machine,
     standing: Standing,
     connection: Option<Connection>,
@@ -64,7 +65,8 @@ pub struct Carrier {
     /// The nonce out and when it was sent.
     nonce: Option<(u64, MonotonicMs)>,
     transit_ms: Option<u32>,
-    catalogue_sent: Option<(u64, MonotonicMs)>,
+    /// Catalogues sent lately, by their hash.
+    catalogues_sent: HashMap<u64, MonotonicMs>,
     /// An epoch in which somebody else gave out sequences too: nothing that is said of it is believed.
     shared_epoch: Option<u64>,
     /// Kept as long as the task moves.
@@ -78,7 +80,7 @@ impl Carrier {
         inbox: Arc<Inbox>,
         status: Arc<Mutex<PostStatus>>,
         catalogue: watch::Receiver<CatalogueHash>,
-        catalogues: PathBuf,
+        catalogues: Catalogues,
         look: Arc<Notify>,
     ) -> Carrier {
         Carrier {
@@ -102,7 +104,7 @@ impl Carrier {
             status_at: MonotonicMs(0),
             nonce: None,
             transit_ms: None,
-            catalogue_sent: None,
+            catalogues_sent: HashMap::new(),
             shared_epoch: None,
             promise: Promise::default(),
         }
@@ -329,20 +331,31 @@ impl Carrier {
         }
     }
 
-    /// The catalogue goes through the spool like everything else.
+    /// The catalogue goes through the spool like everything else, once it was read from the disk.
     fn send_catalogue(&mut self, hash: u64) {
-        let now = self.clock.mono();
-        if self.catalogue_sent.is_some_and(|(sent, at)| sent == hash && now.since(at) < CATALOGUE_EVERY_MS) {
+        if !self.may_send_catalogue(hash) {
             return;
         }
-        self.catalogue_sent = Some((hash, now));
-        let Some(catalogue) = kept_catalogue(&self.catalogues, hash) else {
-            warn!(hash, "the collector asks for a catalogue that is not here");
-            return;
-        };
-        let parts: Vec<Kept> = catalogue.parts().into_iter().map(Kept::Part).collect();
-        // Without room it is not sent now; the collector asks again.
-        self.inbox.put(parts.len(), true, |sack| parts.iter().for_each(|part| sack.push(Class::Urgent, part)));
+        let (catalogues, inbox) = (self.catalogues.clone(), self.inbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let Some(catalogue) = catalogues.find(CatalogueHash(hash)) else {
+                warn!(hash, "the collector asks for a catalogue that is not here");
+                return;
+            };
+            let parts: Vec<Kept> = catalogue.parts().into_iter().map(Kept::Part).collect();
+            // Without room it is not sent now; the collector asks again.
+            inbox.put(parts.len(), true, |sack| parts.iter().for_each(|part| sack.push(Class::Urgent, part)));
+        });
+    }
+
+    fn may_send_catalogue(&mut self, hash: u64) -> bool {
+        let now = self.clock.mono();
+        self.catalogues_sent.retain(|_, sent_at| now.since(*sent_at) < CATALOGUE_EVERY_MS);
+        let may = self.catalogues_sent.len() < MOST_CATALOGUES && !self.catalogues_sent.contains_key(&hash);
+        if may {
+            self.catalogues_sent.insert(hash, now);
+        }
+        may
     }
 
     async fn send_what_is_due(&mut self) {
@@ -509,30 +522,6 @@ fn highest_of(ack: &Ack) -> u64 {
 /// A record of a later version of this program: its sequence is declared, never silently left out.
 fn unreadable(sequence: u64) -> Entry {
     Entry::Gap(telemetry::Gap { first: sequence, last: sequence, why: telemetry::GapCause::Unknown.into(), lost: 1 })
-}
-
-/// Keeps a catalogue beside the spool, so that readings of an older one can still be explained. True when it
-/// was here before.
-pub fn keep_catalogue(directory: &Path, catalogue: &Catalogue) -> bool {
-    let path = directory.join(format!("{:016x}", catalogue.hash().0));
-    if path.exists() {
-        return true;
-    }
-    let written = std::fs::create_dir_all(directory).and_then(|()| {
-        let new = path.with_extension("new");
-        std::fs::write(&new, catalogue.encode_to_vec())?;
-        std::fs::File::open(&new)?.sync_all()?;
-        std::fs::rename(&new, &path)
-    });
-    if let Err(error) = written {
-        warn!(%error, path = %path.display(), "the catalogue cannot be kept");
-    }
-    false
-}
-
-fn kept_catalogue(directory: &Path, hash: u64) -> Option<Catalogue> {
-    let bytes = std::fs::read(directory.join(format!("{hash:016x}"))).ok()?;
-    Catalogue::decode(bytes.as_slice()).ok().filter(|catalogue| catalogue.hash().0 == hash)
 }
 
 #[cfg(test)]

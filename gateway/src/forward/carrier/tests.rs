@@ -10,7 +10,7 @@ fn carrier(highest: u64) -> Carrier {
         gateway: telemetry::topic::GatewayId::new("g").unwrap(),
         root: "davy".to_owned(),
         broker: super::super::BrokerConfig { url: "mqtt://127.0.0.1:1".to_owned(), ..Default::default() },
-        spool: PathBuf::from("/nonexistent"),
+        spool: "/nonexistent".into(),
         capacity_bytes: 1 << 20,
         group_ms: 200,
         version: "test".to_owned(),
@@ -18,7 +18,7 @@ fn carrier(highest: u64) -> Carrier {
     let clock = Clock::manual(1, Timestamp(1_800_000_000_000));
     let (_, catalogue) = watch::channel(CatalogueHash(0));
     let status = Arc::new(Mutex::new(PostStatus::default()));
-    let catalogues = config.spool.join("catalogues");
+    let catalogues = Catalogues::new(config.spool.join("catalogues"));
     let mut carrier = Carrier::new(config, clock, Arc::default(), status, catalogue, catalogues, Arc::default());
     carrier.stored(Standing { epoch: EPOCH, floor: 1, highest, acknowledged: Some(Default::default()), ..Standing::default() });
     carrier.heard(News::Connected);
@@ -69,4 +69,15 @@ fn a_collector_that_has_seen_more_than_we_gave_out_has_us_begin_a_new_epoch_and_
     check(&mut carrier, order(Order::Hello(ack(100, &[]))), &[], Some(EPOCH));
     carrier.stored(Standing { epoch: 0xF, floor: 1, highest: 60, acknowledged: Some(Default::default()), ..Standing::default() });
     check(&mut carrier, acknowledgement(Ack { epoch: 0xF, ..ack(60, &[]) }), &[(1, 60)], None);
+}
+
+#[test]
+fn a_catalogue_is_sent_once_in_five_seconds_however_they_are_asked_for_in_turn() {
+    let mut carrier = carrier(50);
+    let asked = |carrier: &mut Carrier, hashes: &[u64]| hashes.iter().filter(|hash| carrier.may_send_catalogue(**hash)).count();
+    assert_eq!(asked(&mut carrier, &[1, 2, 1, 2, 1, 2]), 2);
+    carrier.clock.advance(CATALOGUE_EVERY_MS);
+    assert_eq!(asked(&mut carrier, &[1, 2]), 2);
+    let many: Vec<u64> = (100..200).collect();
+    assert_eq!(asked(&mut carrier, &many), MOST_CATALOGUES - 2, "and only so many different ones");
 }
