@@ -11,7 +11,7 @@ use measurement::{MonotonicMs, Reading, Timestamp};
 use spool::Class;
 use telemetry::topic::GatewayId;
 use telemetry::{Catalogue, CatalogueHash, Happening};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Promise};
@@ -20,6 +20,7 @@ use catalogues::Catalogues;
 use inbox::{Ask, Inbox};
 use keeper::Keeper;
 use record::{Kept, Note};
+use report::Reports;
 use rhythm::Rhythm;
 use sack::Sack;
 
@@ -32,6 +33,7 @@ pub mod machine;
 pub mod mqtt;
 mod pace;
 pub mod record;
+mod report;
 mod rhythm;
 mod sack;
 mod thin;
@@ -157,7 +159,7 @@ impl Post {
     /// was appended, says goodbye to the broker and ends within two seconds; await [`Post::stopped`].
     pub fn start(config: PostConfig, clock: Clock, shutdown: CancellationToken) -> Post {
         let inbox = Arc::new(Inbox::default());
-        let (report, reports) = mpsc::unbounded_channel();
+        let reports = Arc::new(Reports::default());
         let (done, stopped) = watch::channel(false);
         let (in_force, catalogue) = watch::channel(CatalogueHash(0));
         let status = Arc::new(Mutex::new(PostStatus::default()));
@@ -171,7 +173,7 @@ impl Post {
             holder: holder(),
             clock: clock.clone(),
             inbox: inbox.clone(),
-            report,
+            reports: reports.clone(),
             promise: keeper_promise.clone(),
         };
         let thread = tokio::task::spawn_blocking(move || keeper.run());

@@ -22,6 +22,7 @@ use super::machine::{Machine, Wanted};
 use super::mqtt::{Connection, Destination, News, split_url};
 use super::pace::Pace;
 use super::record::{Kept, Note};
+use super::report::Reports;
 use super::{PostConfig, PostStatus};
 use crate::clock::{Clock, Promise};
 
@@ -33,6 +34,8 @@ const BATCH_RECORDS: usize = 1_500;
 const LOOK_EVERY_MS: u64 = 500;
 /// The files of certificates are looked at this often, and when somebody asks for it.
 const CERTIFICATES_EVERY_MS: u64 = 60_000;
+/// News of the connection that may wait here; beyond that the connection waits, and TCP holds the broker back.
+const MOST_NEWS: usize = 64;
 /// The same catalogue is not sent more often than this.
 const CATALOGUE_EVERY_MS: u64 = 5_000;
 /// So many different ones are sent within that time; a collector that asks for more asks again.
@@ -111,8 +114,8 @@ impl Carrier {
     }
 
     /// Runs until the shutdown.
-    pub async fn run(mut self, mut reports: mpsc::UnboundedReceiver<Standing>, shutdown: CancellationToken) {
-        let (news_out, mut news) = mpsc::unbounded_channel();
+    pub async fn run(mut self, reports: Arc<Reports>, shutdown: CancellationToken) {
+        let (news_out, mut news) = mpsc::channel(MOST_NEWS);
         let look = self.look.clone();
         loop {
             self.promise.until(MonotonicMs(self.clock.mono().0 + MOVES_WITHIN_MS));
@@ -124,17 +127,21 @@ impl Carrier {
                         self.heard(said);
                     }
                 }
-                Some(standing) = reports.recv() => self.stored(standing),
+                standing = reports.next() => self.stored(standing),
                 () = look.notified() => self.certificates_at = MonotonicMs(0),
                 () = tokio::time::sleep(self.rest()) => {}
             }
-            while let Ok(standing) = reports.try_recv() {
+            if let Some(standing) = reports.take() {
                 self.stored(standing);
             }
             self.look_at_the_clock(&news_out);
             self.send_what_is_due().await;
         }
-        self.say_goodbye().await;
+        // What still comes is let through, so that the goodbye does not wait behind it.
+        tokio::select! {
+            () = self.say_goodbye() => {}
+            () = async { while news.recv().await.is_some() {} } => {}
+        }
         self.promise.release();
     }
 
@@ -171,7 +178,7 @@ impl Carrier {
         Duration::from_millis(due.since(now).clamp(1, LOOK_EVERY_MS))
     }
 
-    fn look_at_the_clock(&mut self, news: &mpsc::UnboundedSender<(u64, News)>) {
+    fn look_at_the_clock(&mut self, news: &mpsc::Sender<(u64, News)>) {
         let now = self.clock.mono();
         if self.machine.tick(now) {
             self.lost("the collector has acknowledged nothing for 30 s".to_owned());
@@ -192,7 +199,7 @@ impl Carrier {
         }
     }
 
-    fn connect(&mut self, news: mpsc::UnboundedSender<(u64, News)>) {
+    fn connect(&mut self, news: mpsc::Sender<(u64, News)>) {
         self.connections += 1;
         let begun = self.connections;
         self.note(|status| status.connections = begun);

@@ -8,11 +8,11 @@ use std::time::Duration;
 use measurement::MonotonicMs;
 use spool::{AppendError, Class, Config, DirDisk, Opened, RangeSet, Record, Spool};
 use telemetry::{Gap, GapCause};
-use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::inbox::{Ask, FULL_GROUP, Inbox, Work};
 use super::record::{Kept, Note};
+use super::report::Reports;
 use super::rhythm::Rhythm;
 use super::sack::{Mark, Sack};
 use super::thin::{Thinning, gap};
@@ -64,7 +64,7 @@ pub struct Keeper {
     pub holder: u64,
     pub clock: Clock,
     pub inbox: Arc<Inbox>,
-    pub report: mpsc::UnboundedSender<Standing>,
+    pub reports: Arc<Reports>,
     /// Kept as long as the thread moves.
     pub promise: Promise,
 }
@@ -413,7 +413,7 @@ impl Keeper {
             standing.bytes = spool.bytes();
             standing.capacity = spool.capacity();
         }
-        let _ = self.report.send(standing);
+        self.reports.tell(standing);
     }
 }
 
@@ -447,9 +447,8 @@ mod tests {
     use super::*;
 
     /// A keeper at work in a folder that goes away, and the state it works on.
-    fn keeper(folder: &tempfile::TempDir) -> (Keeper, State, mpsc::UnboundedReceiver<Standing>) {
+    fn keeper(folder: &tempfile::TempDir) -> (Keeper, State) {
         let clock = Clock::manual(1, measurement::Timestamp(1_800_000_000_000));
-        let (report, reports) = mpsc::unbounded_channel();
         let mut keeper = Keeper {
             directory: folder.path().to_owned(),
             capacity_bytes: 1 << 20,
@@ -457,12 +456,12 @@ mod tests {
             holder: 1,
             clock,
             inbox: Arc::default(),
-            report,
+            reports: Arc::default(),
             promise: Promise::default(),
         };
         let mut state = State::default();
         keeper.open(&mut state);
-        (keeper, state, reports)
+        (keeper, state)
     }
 
     /// Entries that are on the disk when this returns.
@@ -479,7 +478,7 @@ mod tests {
     #[test]
     fn what_is_acknowledged_of_an_epoch_that_is_to_be_left_lets_nothing_go() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (mut keeper, mut state, _reports) = keeper(&folder);
+        let (mut keeper, mut state) = keeper(&folder);
         keep(&mut keeper, &mut state, 5);
         let (epoch, _) = epoch_and_unacknowledged(&state).expect("an open spool");
         let mut all = RangeSet::new();
@@ -495,7 +494,7 @@ mod tests {
     #[test]
     fn who_asks_for_records_of_another_epoch_is_given_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (mut keeper, mut state, _reports) = keeper(&folder);
+        let (mut keeper, mut state) = keeper(&folder);
         keep(&mut keeper, &mut state, 5);
         let (epoch, _) = epoch_and_unacknowledged(&state).expect("an open spool");
         let mut read = |epoch| {

@@ -79,13 +79,13 @@ pub fn split_url(url: &str) -> Result<(String, u16, bool), AddressError> {
 }
 
 impl Connection {
-    /// Starts connecting; news comes through `news`, beside the connection's number. `tls` is what an `mqtts`
+    /// Starts connecting; news comes through `news`, beside the connection's number, and is waited for to be taken. `tls` is what an `mqtts`
     /// address is connected with.
     pub fn open(
         Destination { broker, root, gateway, tls }: Destination<'_>,
         will: Vec<u8>,
         number: u64,
-        news: mpsc::UnboundedSender<(u64, News)>,
+        news: mpsc::Sender<(u64, News)>,
     ) -> Result<Connection, AddressError> {
         let (host, port, wants_tls) = split_url(&broker.url)?;
         let mut options = MqttOptions::new(gateway.as_str(), host, port);
@@ -122,7 +122,7 @@ impl Connection {
                     Err(error) => News::Lost(explain(&error)),
                 };
                 let over = matches!(said, News::Lost(_));
-                if news.send((number, said)).is_err() || over {
+                if news.send((number, said)).await.is_err() || over {
                     return;
                 }
             }
