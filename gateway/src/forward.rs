@@ -37,6 +37,7 @@ mod report;
 mod rhythm;
 mod sack;
 mod thin;
+mod trouble;
 
 /// Where the broker is and how to prove who we are. An `mqtts://` broker's name is always checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,7 +99,8 @@ pub struct PostStatus {
     pub connected: bool,
     /// How many broker connections were begun since the start.
     pub connections: u64,
-    /// Why it does not, in one sentence, when it does not.
+    /// Why nothing reaches the collector, in one sentence. A connection does not end what only the collector's
+    /// acknowledgement can: it may be there while the connection stands.
     pub trouble: Option<String>,
     /// Names this spool's sequences.
     pub epoch: u64,
@@ -114,8 +116,11 @@ pub struct PostStatus {
     pub spool_bytes: u64,
     /// Bytes it may take.
     pub spool_capacity: u64,
-    /// When the last acknowledgement came, by our wall clock.
+    /// When the last acknowledgement of this spool's sequences came, by our wall clock. The collector answers every
+    /// heartbeat (5 s) with one, also when there is nothing new.
     pub last_ack: Option<Timestamp>,
+    /// The same moment on the monotonic clock of this boot, which nobody steps: for how long ago it was.
+    pub last_ack_mono: Option<MonotonicMs>,
     /// True while the disk refuses writes, the spool is thinning, or entries are being lost.
     pub degraded: bool,
     /// Why, in one sentence.

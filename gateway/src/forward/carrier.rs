@@ -23,6 +23,7 @@ use super::mqtt::{Connection, Destination, News, split_url};
 use super::pace::Pace;
 use super::record::{Kept, Note};
 use super::report::Reports;
+use super::trouble::Trouble;
 use super::{PostConfig, PostStatus};
 use crate::clock::{Clock, Promise};
 
@@ -36,6 +37,9 @@ const LOOK_EVERY_MS: u64 = 500;
 const CERTIFICATES_EVERY_MS: u64 = 60_000;
 /// News of the connection that may wait here; beyond that the connection waits, and TCP holds the broker back.
 const MOST_NEWS: usize = 64;
+/// When the machine gave a connection up.
+const NOTHING_ACKNOWLEDGED: &str = "the collector has acknowledged nothing for 30 s";
+
 /// The same catalogue is not sent more often than this.
 const CATALOGUE_EVERY_MS: u64 = 5_000;
 /// So many different ones are sent within that time; a collector that asks for more asks again.
@@ -53,6 +57,7 @@ pub struct Carrier {
     catalogue: watch::Receiver<CatalogueHash>,
     catalogues: Catalogues,
     machine: Machine,
+    trouble: Trouble,
     standing: Standing,
     connection: Option<Connection>,
     is_connected: bool,
@@ -94,6 +99,7 @@ impl Carrier {
             catalogue,
             catalogues,
             machine: Machine::default(),
+            trouble: Trouble::default(),
             standing: Standing::default(),
             connection: None,
             is_connected: false,
@@ -181,7 +187,8 @@ impl Carrier {
     fn look_at_the_clock(&mut self, news: &mpsc::Sender<(u64, News)>) {
         let now = self.clock.mono();
         if self.machine.tick(now) {
-            self.lost("the collector has acknowledged nothing for 30 s".to_owned());
+            self.blame(NOTHING_ACKNOWLEDGED.to_owned());
+            self.lost(NOTHING_ACKNOWLEDGED.to_owned());
         }
         if now >= self.certificates_at && split_url(&self.config.broker.url).is_ok_and(|(_, _, tls)| tls) {
             self.certificates_at = MonotonicMs(now.0 + CERTIFICATES_EVERY_MS);
@@ -258,7 +265,8 @@ impl Carrier {
         if let Some(connection) = self.connection.take() {
             tokio::spawn(connection.close());
         }
-        self.unlink(None);
+        self.trouble.connected();
+        self.unlink();
     }
 
     fn heard(&mut self, news: News) {
@@ -267,10 +275,9 @@ impl Carrier {
                 info!(broker = %self.config.broker.url, "connected to the broker");
                 self.is_connected = true;
                 self.machine.connected(self.clock.mono());
-                self.note(|status| {
-                    status.connected = true;
-                    status.trouble = None;
-                });
+                self.trouble.connected();
+                self.note(|status| status.connected = true);
+                self.tell_trouble();
                 self.status_at = MonotonicMs(0);
                 self.greet(self.standing.epoch, self.standing.floor, self.standing.highest);
             }
@@ -297,15 +304,21 @@ impl Carrier {
         if ack.wanted_catalogue != 0 {
             self.send_catalogue(ack.wanted_catalogue);
         }
-        if self.is_of_our_disk(ack) && self.machine.acknowledge(ack, now) {
+        let (wall, transit) = (self.clock.wall(), self.transit_ms);
+        self.note(|status| status.transit_ms = transit);
+        if !self.is_of_our_disk(ack) {
+            return;
+        }
+        self.note(|status| (status.last_ack, status.last_ack_mono) = (Some(wall), Some(now)));
+        let news = self.machine.acknowledge(ack, now);
+        if news {
             let ranges = ack.ranges.iter().map(|range| (range.first, range.last));
             self.inbox.acknowledge(ack.epoch, std::iter::once((1, ack.contiguous)).chain(ranges));
         }
-        let (wall, transit) = (self.clock.wall(), self.transit_ms);
-        self.note(|status| {
-            status.last_ack = Some(wall);
-            status.transit_ms = transit;
-        });
+        if news || !self.machine.waits() {
+            self.trouble.acknowledged();
+            self.tell_trouble();
+        }
     }
 
     /// False when it may speak of sequences that another disk gave out (a clone, or ours before it was restored).
@@ -331,10 +344,7 @@ impl Carrier {
                 self.inbox.ask(Ask::Unacknowledge { first: range.first, last });
             }
             Order::SendCatalogue(hash) => self.send_catalogue(hash),
-            Order::Refused(why) => {
-                warn!(%why, "the collector refuses our readings");
-                self.note(|status| status.trouble = Some(format!("the collector refuses our readings: {why}")));
-            }
+            Order::Refused(why) => self.blame(format!("the collector refuses our readings: {why}")),
         }
     }
 
@@ -465,25 +475,35 @@ impl Carrier {
     }
 
     fn lost(&mut self, why: String) {
-        let first_word = self.status().trouble.as_ref() != Some(&why);
-        if first_word {
+        if self.trouble.lost(why.clone()) {
             warn!(broker = %self.config.broker.url, "no connection to the collector: {why}");
         }
         self.connection = None;
         self.retry_at = self.pace.lost(self.clock.mono(), rand::random());
-        self.unlink(Some(why));
+        self.unlink();
     }
 
-    fn unlink(&mut self, why: Option<String>) {
+    fn blame(&mut self, why: String) {
+        if self.trouble.blamed(why.clone()) {
+            warn!("{why}");
+        }
+        self.tell_trouble();
+    }
+
+    fn tell_trouble(&self) {
+        self.note(|status| status.trouble = self.trouble.told().map(str::to_owned));
+    }
+
+    fn unlink(&mut self) {
         self.is_connected = false;
         self.machine.disconnected();
         self.nonce = None;
         self.transit_ms = None;
         self.note(|status| {
             status.connected = false;
-            status.trouble = why;
             status.transit_ms = None;
         });
+        self.tell_trouble();
     }
 
     async fn say_goodbye(&mut self) {

@@ -81,3 +81,33 @@ fn a_catalogue_is_sent_once_in_five_seconds_however_they_are_asked_for_in_turn()
     let many: Vec<u64> = (100..200).collect();
     assert_eq!(asked(&mut carrier, &many), MOST_CATALOGUES - 2, "and only so many different ones");
 }
+
+#[test]
+fn what_the_collector_does_not_take_is_told_until_it_acknowledges_something_new() {
+    let mut carrier = carrier(50);
+    let trouble = |carrier: &Carrier| carrier.status().trouble.clone();
+    carrier.heard(order(Order::Refused("its name is unknown".to_owned())));
+    carrier.heard(News::Lost("no road".to_owned()));
+    assert_eq!(trouble(&carrier).as_deref(), Some("no road"));
+    carrier.heard(News::Connected);
+    assert_eq!(trouble(&carrier).as_deref(), Some("the collector refuses our readings: its name is unknown"));
+    carrier.heard(acknowledgement(ack(0, &[])));
+    assert!(trouble(&carrier).is_some(), "it is there, and has nothing new");
+    carrier.heard(acknowledgement(ack(50, &[])));
+    assert_eq!(trouble(&carrier), None);
+}
+
+#[test]
+fn the_moment_of_the_last_acknowledgement_is_that_of_one_of_our_own() {
+    let mut carrier = carrier(50);
+    let moment = |carrier: &Carrier| {
+        let status = carrier.status();
+        (status.last_ack, status.last_ack_mono)
+    };
+    carrier.heard(acknowledgement(ack(100, &[])));
+    carrier.heard(acknowledgement(Ack { epoch: 0xF, ..ack(50, &[]) }));
+    assert_eq!(moment(&carrier), (None, None));
+    let now = carrier.clock.now();
+    carrier.heard(acknowledgement(ack(0, &[])));
+    assert_eq!(moment(&carrier), (Some(now.wall), Some(now.mono)));
+}
