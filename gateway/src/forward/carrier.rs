@@ -140,6 +140,7 @@ impl Carrier {
             if let Some(standing) = reports.take() {
                 self.stored(standing);
             }
+            self.look_at_the_connection(&news);
             self.look_at_the_clock(&news_out);
             self.send_what_is_due().await;
         }
@@ -182,6 +183,13 @@ impl Carrier {
             _ => return Duration::from_millis(LOOK_EVERY_MS),
         };
         Duration::from_millis(due.since(now).clamp(1, LOOK_EVERY_MS))
+    }
+
+    /// A connection says why it ends; one whose task fell, by a bug, has ended and nothing of it waits to be heard.
+    fn look_at_the_connection(&mut self, news: &mpsc::Receiver<(u64, News)>) {
+        if self.connection.as_ref().is_some_and(Connection::has_ended) && news.is_empty() {
+            self.lost("the connection's task ended without saying why".to_owned());
+        }
     }
 
     fn look_at_the_clock(&mut self, news: &mpsc::Sender<(u64, News)>) {

@@ -111,3 +111,17 @@ fn the_moment_of_the_last_acknowledgement_is_that_of_one_of_our_own() {
     carrier.heard(acknowledgement(ack(0, &[])));
     assert_eq!(moment(&carrier), (Some(now.wall), Some(now.mono)));
 }
+
+#[tokio::test]
+async fn a_connection_whose_task_fell_is_lost_once_its_last_word_was_heard() {
+    let mut carrier = carrier(50);
+    let (out, mut news) = mpsc::channel(1);
+    carrier.connection = Some(Connection::fallen(1).await);
+    out.try_send((1, News::Lost("its last word".to_owned()))).unwrap();
+    carrier.look_at_the_connection(&news);
+    assert!(carrier.connection.is_some(), "its last word is heard first");
+    news.try_recv().unwrap();
+    carrier.look_at_the_connection(&news);
+    assert!(carrier.connection.is_none() && !carrier.is_connected);
+    assert_eq!(carrier.status().trouble.as_deref(), Some("the connection's task ended without saying why"));
+}
