@@ -18,12 +18,13 @@ use crate::clock::{Clock, Promise};
 use carrier::Carrier;
 use catalogues::Catalogues;
 use inbox::{Ask, Inbox};
-use keeper::Keeper;
+use keeper::{Keeper, Standing};
 use record::{Kept, Note};
 use report::Reports;
 use rhythm::Rhythm;
 use sack::Sack;
 
+mod batch;
 mod carrier;
 mod catalogues;
 mod certificates;
@@ -33,6 +34,7 @@ pub mod machine;
 pub mod mqtt;
 mod pace;
 pub mod record;
+mod renewal;
 mod report;
 mod rhythm;
 mod sack;
@@ -131,6 +133,22 @@ pub struct PostStatus {
     pub transit_ms: Option<u32>,
     /// How long appended entries waited for the disk: the slowest commit of the last minute.
     pub commit_ms: u64,
+}
+
+impl PostStatus {
+    /// Takes over how the spool stands.
+    fn stands(&mut self, standing: &Standing) {
+        self.epoch = standing.epoch;
+        self.unacknowledged = standing.unacknowledged;
+        self.highest = standing.highest;
+        self.floor = standing.floor;
+        self.spool_bytes = standing.bytes;
+        self.spool_capacity = standing.capacity;
+        self.degraded = standing.degraded_because.is_some();
+        self.degraded_because.clone_from(&standing.degraded_because);
+        self.lost = standing.lost;
+        self.commit_ms = standing.commit_ms;
+    }
 }
 
 /// A catalogue that was kept, as far as the disk takes anything: ready to be put in force.

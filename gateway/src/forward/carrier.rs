@@ -1,27 +1,27 @@
 //! The forwarding task: wait for news from the spool, the broker or the clock, tell the machine, do what it
 //! wants. All judgement is in `machine.rs`.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use measurement::{MonotonicMs, Timestamp};
+use measurement::MonotonicMs;
 use prost::Message;
 use spool::{Class, Record};
 use telemetry::topic::{Kind, topic};
-use telemetry::{Ack, BatchBuilder, Birth, CatalogueHash, ClockQuality, Command, Entry, Happening, HappeningKind, Header, Order, Status};
+use telemetry::{Ack, Birth, CatalogueHash, Command, Header, Order, Status};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::catalogues::Catalogues;
-use super::certificates::{Certificates, EndWatch, warning};
+use super::batch::batch;
+use super::catalogues::{Catalogues, SentLately};
 use super::inbox::{Ask, Inbox};
 use super::keeper::Standing;
 use super::machine::{Machine, Wanted};
-use super::mqtt::{Connection, Destination, News, split_url};
+use super::mqtt::{Connection, Destination, News};
 use super::pace::Pace;
-use super::record::{Kept, Note};
+use super::record::Kept;
+use super::renewal::Renewal;
 use super::report::Reports;
 use super::trouble::Trouble;
 use super::{PostConfig, PostStatus};
@@ -33,18 +33,10 @@ const STATUS_EVERY_MS: u64 = 5_000;
 const BATCH_RECORDS: usize = 1_500;
 /// The machine hears of the time at least this often.
 const LOOK_EVERY_MS: u64 = 500;
-/// The files of certificates are looked at this often, and when somebody asks for it.
-const CERTIFICATES_EVERY_MS: u64 = 60_000;
 /// News of the connection that may wait here; beyond that the connection waits, and TCP holds the broker back.
 const MOST_NEWS: usize = 64;
 /// When the machine gave a connection up.
 const NOTHING_ACKNOWLEDGED: &str = "the collector has acknowledged nothing for 30 s";
-
-/// The same catalogue is not sent more often than this.
-const CATALOGUE_EVERY_MS: u64 = 5_000;
-/// So many different ones are sent within that time; a collector that asks for more asks again.
-const MOST_CATALOGUES: usize = 16;
-
 /// A turn of the task waits for the keeper's disk at most; after this it hangs.
 const MOVES_WITHIN_MS: u64 = 60_000;
 
@@ -65,16 +57,13 @@ pub struct Carrier {
     connections: u64,
     pace: Pace,
     retry_at: MonotonicMs,
-    certificates: Option<Certificates>,
-    certificates_at: MonotonicMs,
-    end_watch: EndWatch,
+    renewal: Renewal,
     look: Arc<Notify>,
     status_at: MonotonicMs,
     /// The nonce out and when it was sent.
     nonce: Option<(u64, MonotonicMs)>,
     transit_ms: Option<u32>,
-    /// Catalogues sent lately, by their hash.
-    catalogues_sent: HashMap<u64, MonotonicMs>,
+    catalogues_sent: SentLately,
     /// An epoch in which somebody else gave out sequences too: nothing that is said of it is believed.
     shared_epoch: Option<u64>,
     /// Kept as long as the task moves.
@@ -92,6 +81,7 @@ impl Carrier {
         look: Arc<Notify>,
     ) -> Carrier {
         Carrier {
+            renewal: Renewal::new(&config, &clock, &inbox),
             config,
             clock,
             inbox,
@@ -106,14 +96,11 @@ impl Carrier {
             connections: 0,
             pace: Pace::default(),
             retry_at: MonotonicMs(0),
-            certificates: None,
-            certificates_at: MonotonicMs(0),
-            end_watch: EndWatch::default(),
             look,
             status_at: MonotonicMs(0),
             nonce: None,
             transit_ms: None,
-            catalogues_sent: HashMap::new(),
+            catalogues_sent: SentLately::default(),
             shared_epoch: None,
             promise: Promise::default(),
         }
@@ -134,13 +121,14 @@ impl Carrier {
                     }
                 }
                 standing = reports.next() => self.stored(standing),
-                () = look.notified() => self.certificates_at = MonotonicMs(0),
+                () = look.notified() => self.renewal.hurry(),
                 () = tokio::time::sleep(self.rest()) => {}
             }
             if let Some(standing) = reports.take() {
                 self.stored(standing);
             }
             self.look_at_the_connection(&news);
+            self.look_at_the_certificates().await;
             self.look_at_the_clock(&news_out);
             self.send_what_is_due().await;
         }
@@ -170,7 +158,7 @@ impl Carrier {
             let Standing { epoch, floor, highest, unacknowledged, bytes, capacity, .. } = before;
             self.standing = Standing { epoch, floor, highest, unacknowledged, bytes, capacity, ..std::mem::take(&mut self.standing) };
         }
-        self.publish_status();
+        self.note(|status| status.stands(&self.standing));
     }
 
     /// How long nothing is to be done by itself.
@@ -192,15 +180,21 @@ impl Carrier {
         }
     }
 
+    /// Renewed ones are taken into use: the connection is closed and made anew with them. What was out is sent again.
+    async fn look_at_the_certificates(&mut self) {
+        let Some(found) = self.renewal.look().await else { return };
+        if found.renewed {
+            self.retry_at = MonotonicMs(0);
+            self.leave();
+        }
+        self.note(|status| status.certificates = found.trouble);
+    }
+
     fn look_at_the_clock(&mut self, news: &mpsc::Sender<(u64, News)>) {
         let now = self.clock.mono();
         if self.machine.tick(now) {
             self.blame(NOTHING_ACKNOWLEDGED.to_owned());
             self.lost(NOTHING_ACKNOWLEDGED.to_owned());
-        }
-        if now >= self.certificates_at && split_url(&self.config.broker.url).is_ok_and(|(_, _, tls)| tls) {
-            self.certificates_at = MonotonicMs(now.0 + CERTIFICATES_EVERY_MS);
-            self.look_at_certificates();
         }
         if self.connection.is_none() && now >= self.retry_at && self.standing.epoch != 0 {
             self.connect(news.clone());
@@ -220,52 +214,15 @@ impl Carrier {
         self.note(|status| status.connections = begun);
         let will = Status { epoch: self.standing.epoch, boot: self.clock.boot(), ..Status::default() }.encode_to_vec();
         let PostConfig { broker, root, gateway, .. } = &self.config;
-        let tls = self.certificates.as_ref().map(|certificates| certificates.tls.clone());
+        let tls = self.renewal.tls();
         match Connection::open(Destination { broker, root, gateway, tls }, will, self.connections, news) {
             Ok(connection) => self.connection = Some(connection),
             Err(error) => {
                 // Files that were not usable may be by the next attempt.
-                self.certificates_at = MonotonicMs(0);
+                self.renewal.hurry();
                 self.lost(error.to_string());
             }
         }
-    }
-
-    /// Takes renewed files into use: the connection is closed and made anew with them. What was out is sent again.
-    fn look_at_certificates(&mut self) {
-        let trouble = match Certificates::load(&self.config.broker, &self.clock) {
-            Ok(new) => {
-                let renewed = self.certificates.as_ref().is_some_and(|old| !old.same_as(&new));
-                if self.certificates.is_none() || renewed {
-                    self.certificates = Some(new);
-                }
-                if renewed {
-                    info!("the certificates were renewed: the connection is made anew with them");
-                    self.retry_at = MonotonicMs(0);
-                    self.leave();
-                }
-                self.end_of_our_own()
-            }
-            Err(error) => Some(match self.certificates {
-                Some(_) => format!("the renewed certificates cannot be used, those before still are: {error}"),
-                None => error.to_string(),
-            }),
-        };
-        let was = std::mem::replace(&mut self.status().certificates, trouble.clone());
-        if let Some(trouble) = trouble.filter(|trouble| was.as_ref() != Some(trouble)) {
-            warn!("{trouble}");
-        }
-    }
-
-    /// What is to be said of the end of our own certificate; on some days it is news for the journal.
-    fn end_of_our_own(&mut self) -> Option<String> {
-        let ends = self.certificates.as_ref()?.ends.filter(|_| self.clock.quality() != ClockQuality::Untrusted)?;
-        let now = self.clock.wall();
-        if let Some(text) = self.end_watch.due(ends, now) {
-            let happening = Happening { kind: HappeningKind::Other.into(), at_ms: now.0, text, about: self.config.gateway.to_string() };
-            self.inbox.put(1, false, |sack| sack.push(Class::Other, &Kept::Happening(happening)));
-        }
-        warning(ends, now)
     }
 
     /// Ends the connection in good order.
@@ -358,7 +315,7 @@ impl Carrier {
 
     /// The catalogue goes through the spool like everything else, once it was read from the disk.
     fn send_catalogue(&mut self, hash: u64) {
-        if !self.may_send_catalogue(hash) {
+        if !self.catalogues_sent.may_send(hash, self.clock.mono()) {
             return;
         }
         let (catalogues, inbox) = (self.catalogues.clone(), self.inbox.clone());
@@ -371,16 +328,6 @@ impl Carrier {
             // Without room it is not sent now; the collector asks again.
             inbox.put(parts.len(), true, |sack| parts.iter().for_each(|part| sack.push(Class::Urgent, part)));
         });
-    }
-
-    fn may_send_catalogue(&mut self, hash: u64) -> bool {
-        let now = self.clock.mono();
-        self.catalogues_sent.retain(|_, sent_at| now.since(*sent_at) < CATALOGUE_EVERY_MS);
-        let may = self.catalogues_sent.len() < MOST_CATALOGUES && !self.catalogues_sent.contains_key(&hash);
-        if may {
-            self.catalogues_sent.insert(hash, now);
-        }
-        may
     }
 
     async fn send_what_is_due(&mut self) {
@@ -410,45 +357,23 @@ impl Carrier {
             self.machine.absent(wanted, wanted.from, first - 1);
         }
         let moment = self.clock.now();
-        let (batch, last) = self.batch(wanted, records, moment.mono, moment.wall);
-        if !self.publish(Kind::Up, batch) {
-            return false;
-        }
-        self.machine.sent(wanted.lane, first, last, moment.mono);
-        true
-    }
-
-    /// As many of the records as share a note and fit.
-    fn batch(&self, wanted: Wanted, records: &[Record], now: MonotonicMs, wall: Timestamp) -> (Vec<u8>, u64) {
-        let note_of = |record: &Record| record.note.as_deref().and_then(Note::decode);
-        let note = records.iter().find_map(note_of).unwrap_or(Note { boot: 0, catalogue: CatalogueHash(0) });
-        let age_known = note.boot == self.clock.boot();
         let header = Header {
             epoch: self.standing.epoch,
             floor: self.standing.floor,
             lane: wanted.lane,
             boot: self.clock.boot(),
-            sent_at: wall,
+            sent_at: moment.wall,
             clock: self.clock.quality(),
-            catalogue: note.catalogue,
+            catalogue: CatalogueHash(0),
             transit_ms: self.transit_ms,
-            age_known,
+            age_known: false,
         };
-        let first = records.first().map_or(0, |record| record.sequence);
-        let mut batch = BatchBuilder::new(header, first);
-        let mut last = first;
-        for record in records {
-            if note_of(record).unwrap_or(note) != note && !batch.is_empty() {
-                break;
-            }
-            let kept = Kept::decode(&record.payload);
-            let entry = kept.map(|kept| kept.into_entry(age_known.then_some(now))).unwrap_or_else(|| unreadable(record.sequence));
-            if !batch.push(&entry) {
-                break;
-            }
-            last = record.sequence;
+        let (batch, last) = batch(header, records, moment.mono);
+        if !self.publish(Kind::Up, batch) {
+            return false;
         }
-        (batch.finish(), last)
+        self.machine.sent(wanted.lane, first, last, moment.mono);
+        true
     }
 
     fn greet(&mut self, epoch: u64, floor: u64, highest: u64) {
@@ -532,31 +457,11 @@ impl Carrier {
     fn note(&self, change: impl FnOnce(&mut PostStatus)) {
         change(&mut self.status());
     }
-
-    fn publish_status(&self) {
-        let standing = &self.standing;
-        let mut status = self.status();
-        status.epoch = standing.epoch;
-        status.unacknowledged = standing.unacknowledged;
-        status.highest = standing.highest;
-        status.floor = standing.floor;
-        status.spool_bytes = standing.bytes;
-        status.spool_capacity = standing.capacity;
-        status.degraded = standing.degraded_because.is_some();
-        status.degraded_because = standing.degraded_because.clone();
-        status.lost = standing.lost;
-        status.commit_ms = standing.commit_ms;
-    }
 }
 
 /// The highest sequence that it speaks of.
 fn highest_of(ack: &Ack) -> u64 {
     ack.ranges.iter().map(|range| range.last).fold(ack.contiguous, u64::max)
-}
-
-/// A record of a later version of this program: its sequence is declared, never silently left out.
-fn unreadable(sequence: u64) -> Entry {
-    Entry::Gap(telemetry::Gap { first: sequence, last: sequence, why: telemetry::GapCause::Unknown.into(), lost: 1 })
 }
 
 #[cfg(test)]

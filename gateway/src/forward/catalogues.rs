@@ -2,10 +2,12 @@
 //! explained when the collector asks. A file each, named by the catalogue's hash: `{hash:016x}`, its bytes in Protocol
 //! Buffers; the newest 64 stay. Everything here may wait for a disk: never to be called on the runtime.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
+use measurement::MonotonicMs;
 use prost::Message;
 use telemetry::{Catalogue, CatalogueHash};
 use tracing::warn;
@@ -78,6 +80,27 @@ impl Catalogues {
     }
 }
 
+/// The same catalogue is not sent more often than this.
+const SEND_EVERY_MS: u64 = 5_000;
+/// So many different ones are sent within that time; a collector that asks for more asks again.
+const MOST_SENT: usize = 16;
+
+/// When which catalogue was sent, for a collector that asks too often. Pure.
+#[derive(Debug, Default)]
+pub struct SentLately(HashMap<u64, MonotonicMs>);
+
+impl SentLately {
+    /// True when the catalogue of this hash may be sent now, which is then taken for sent.
+    pub fn may_send(&mut self, hash: u64, now: MonotonicMs) -> bool {
+        self.0.retain(|_, sent_at| now.since(*sent_at) < SEND_EVERY_MS);
+        let may = self.0.len() < MOST_SENT && !self.0.contains_key(&hash);
+        if may {
+            self.0.insert(hash, now);
+        }
+        may
+    }
+}
+
 fn read(path: &Path, hash: CatalogueHash) -> Option<Catalogue> {
     let bytes = fs::read(path).ok()?;
     Catalogue::decode(bytes.as_slice()).ok().filter(|catalogue| catalogue.hash() == hash)
@@ -124,6 +147,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), whole);
         fs::write(&path, b"").unwrap();
         assert_eq!(kept.find(catalogue.hash()), Some(catalogue), "the newest is answered for without a disk");
+    }
+
+    #[test]
+    fn a_catalogue_is_sent_once_in_five_seconds_however_they_are_asked_for_in_turn() {
+        let mut sent = SentLately::default();
+        let mut asked = |hashes: &[u64], at| hashes.iter().filter(|hash| sent.may_send(**hash, MonotonicMs(at))).count();
+        assert_eq!(asked(&[1, 2, 1, 2, 1, 2], 0), 2);
+        assert_eq!(asked(&[1, 2], SEND_EVERY_MS - 1), 0);
+        assert_eq!(asked(&[1, 2], SEND_EVERY_MS), 2);
+        let many: Vec<u64> = (100..200).collect();
+        assert_eq!(asked(&many, SEND_EVERY_MS), MOST_SENT - 2, "and only so many different ones");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 use super::*;
+use measurement::Timestamp;
 use telemetry::Range;
 
 const EPOCH: u64 = 0xE;
@@ -69,17 +70,6 @@ fn a_collector_that_has_seen_more_than_we_gave_out_has_us_begin_a_new_epoch_and_
     check(&mut carrier, order(Order::Hello(ack(100, &[]))), &[], Some(EPOCH));
     carrier.stored(Standing { epoch: 0xF, floor: 1, highest: 60, acknowledged: Some(Default::default()), ..Standing::default() });
     check(&mut carrier, acknowledgement(Ack { epoch: 0xF, ..ack(60, &[]) }), &[(1, 60)], None);
-}
-
-#[test]
-fn a_catalogue_is_sent_once_in_five_seconds_however_they_are_asked_for_in_turn() {
-    let mut carrier = carrier(50);
-    let asked = |carrier: &mut Carrier, hashes: &[u64]| hashes.iter().filter(|hash| carrier.may_send_catalogue(**hash)).count();
-    assert_eq!(asked(&mut carrier, &[1, 2, 1, 2, 1, 2]), 2);
-    carrier.clock.advance(CATALOGUE_EVERY_MS);
-    assert_eq!(asked(&mut carrier, &[1, 2]), 2);
-    let many: Vec<u64> = (100..200).collect();
-    assert_eq!(asked(&mut carrier, &many), MOST_CATALOGUES - 2, "and only so many different ones");
 }
 
 #[test]
