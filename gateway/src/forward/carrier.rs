@@ -35,8 +35,6 @@ const BATCH_RECORDS: usize = 1_500;
 const LOOK_EVERY_MS: u64 = 500;
 /// News of the connection that may wait here; beyond that the connection waits, and TCP holds the broker back.
 const MOST_NEWS: usize = 64;
-/// When the machine gave a connection up.
-const NOTHING_ACKNOWLEDGED: &str = "the collector has acknowledged nothing for 30 s";
 /// A turn of the task waits for the keeper's disk at most; after this it hangs.
 const MOVES_WITHIN_MS: u64 = 60_000;
 
@@ -193,8 +191,8 @@ impl Carrier {
     fn look_at_the_clock(&mut self, news: &mpsc::Sender<(u64, News)>) {
         let now = self.clock.mono();
         if self.machine.tick(now) {
-            self.blame(NOTHING_ACKNOWLEDGED.to_owned());
-            self.lost(NOTHING_ACKNOWLEDGED.to_owned());
+            self.blame("the collector has acknowledged nothing for 30 s: the connection is made anew".to_owned());
+            self.give_up();
         }
         if self.connection.is_none() && now >= self.retry_at && self.standing.epoch != 0 {
             self.connect(news.clone());
@@ -411,6 +409,11 @@ impl Carrier {
         if self.trouble.lost(why.clone()) {
             warn!(broker = %self.config.broker.url, "no connection to the collector: {why}");
         }
+        self.give_up();
+    }
+
+    /// The connection is dropped, and made anew when the pace says so.
+    fn give_up(&mut self) {
         self.connection = None;
         self.retry_at = self.pace.lost(self.clock.mono(), rand::random());
         self.unlink();

@@ -111,8 +111,8 @@ fn is_name(host: &str) -> bool {
 }
 
 impl Connection {
-    /// Starts connecting; news comes through `news`, beside the connection's number, and is waited for to be taken. `tls` is what an `mqtts`
-    /// address is connected with.
+    /// Starts connecting; news comes through `news`, beside the connection's number. Without room there nothing more
+    /// is read of the broker. `tls` is what an `mqtts` address is connected with.
     pub fn open(
         Destination { broker, root, gateway, tls }: Destination<'_>,
         will: Vec<u8>,

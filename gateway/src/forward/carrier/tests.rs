@@ -115,3 +115,16 @@ async fn a_connection_whose_task_fell_is_lost_once_its_last_word_was_heard() {
     assert!(carrier.connection.is_none() && !carrier.is_connected);
     assert_eq!(carrier.status().trouble.as_deref(), Some("the connection's task ended without saying why"));
 }
+
+#[tokio::test]
+async fn a_collector_that_acknowledges_nothing_for_thirty_seconds_is_blamed_though_the_broker_is_there_again() {
+    let mut carrier = carrier(50);
+    let (out, _news) = mpsc::channel(1);
+    carrier.machine.sent(telemetry::Lane::Backlog, 1, 50, carrier.clock.mono());
+    carrier.clock.advance(30_000);
+    carrier.look_at_the_clock(&out);
+    assert!(!carrier.is_connected);
+    carrier.heard(News::Connected);
+    let trouble = carrier.status().trouble.clone();
+    assert_eq!(trouble.as_deref(), Some("the collector has acknowledged nothing for 30 s: the connection is made anew"));
+}
