@@ -34,7 +34,7 @@ pub struct Clock {
 }
 
 enum Source {
-    System { boot: u64, vouched: bool, steps: Mutex<StepWatch> },
+    System { boot: u64, vouched: bool, steps: Mutex<StepWatch>, discipline: Mutex<Discipline> },
     Runtime { boot: u64, wall: Timestamp, began: tokio::time::Instant },
     Manual { boot: u64, wall_ms: AtomicI64, mono_ms: AtomicU64, quality: Mutex<ClockQuality> },
 }
@@ -43,7 +43,14 @@ impl Clock {
     /// The host's clocks. `vouched` is the site's word that something disciplines the wall clock even
     /// though we cannot see it (GPS, chrony, a virtual machine's host).
     pub fn system(vouched: bool) -> Clock {
-        Clock { source: Arc::new(Source::System { boot: boot_id(Path::new(BOOT_ID)), vouched, steps: Mutex::new(StepWatch::default()) }) }
+        Clock {
+            source: Arc::new(Source::System {
+                boot: boot_id(Path::new(BOOT_ID)),
+                vouched,
+                steps: Mutex::default(),
+                discipline: Mutex::default(),
+            }),
+        }
     }
 
     /// A clock that stands still until it is moved; for tests and simulations.
@@ -88,11 +95,13 @@ impl Clock {
         }
     }
 
-    /// How far the wall clock is to be trusted now.
+    /// How far the wall clock is to be trusted now; whether something disciplines it was asked within the last second.
     pub fn quality(&self) -> ClockQuality {
         match &*self.source {
-            Source::System { vouched, .. } => {
-                judge(self.wall(), *vouched || kernel_offset_ms().is_some() || Path::new(TIMESYNC_MARK).exists())
+            Source::System { vouched, discipline, .. } => {
+                let look = || kernel_offset_ms().is_some() || Path::new(TIMESYNC_MARK).exists();
+                let mut discipline = discipline.lock().unwrap_or_else(PoisonError::into_inner);
+                judge(self.wall(), *vouched || discipline.known(self.mono(), look))
             }
             Source::Runtime { .. } => ClockQuality::Synchronised,
             Source::Manual { quality, .. } => *quality.lock().unwrap_or_else(PoisonError::into_inner),
@@ -120,6 +129,13 @@ impl Clock {
         if let Source::Manual { wall_ms, mono_ms, .. } = &*self.source {
             wall_ms.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::SeqCst);
             mono_ms.fetch_add(ms, Ordering::SeqCst);
+        }
+    }
+
+    /// Says how far a manual clock is to be trusted.
+    pub fn set_quality(&self, of_now: ClockQuality) {
+        if let Source::Manual { quality, .. } = &*self.source {
+            *quality.lock().unwrap_or_else(PoisonError::into_inner) = of_now;
         }
     }
 
@@ -161,6 +177,23 @@ impl Promise {
 /// nobody vouches for is not.
 fn judge(wall: Timestamp, disciplined: bool) -> ClockQuality {
     if wall < BUILD_FLOOR || !disciplined { ClockQuality::Untrusted } else { ClockQuality::Synchronised }
+}
+
+/// Whether something disciplines the clock, as it was seen lately: each batch that is sent asks for it.
+#[derive(Debug, Default)]
+struct Discipline {
+    seen: Option<(MonotonicMs, bool)>,
+}
+
+impl Discipline {
+    const LOOK_EVERY_MS: u64 = 1_000;
+
+    fn known(&mut self, now: MonotonicMs, look: impl FnOnce() -> bool) -> bool {
+        match self.seen {
+            Some((at, was)) if now.since(at) < Discipline::LOOK_EVERY_MS => was,
+            _ => self.seen.insert((now, look())).1,
+        }
+    }
 }
 
 /// Notices a stepped wall clock by comparing it with the monotonic one.

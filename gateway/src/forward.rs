@@ -11,19 +11,23 @@ use measurement::{MonotonicMs, Reading, Timestamp};
 use spool::Class;
 use telemetry::topic::GatewayId;
 use telemetry::{Catalogue, CatalogueHash, Happening};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::clock::{Clock, Promise};
 use carrier::Carrier;
+use catalogues::Catalogues;
 use inbox::{Ask, Inbox};
-use keeper::Keeper;
+use keeper::{Keeper, Standing};
 use record::{Kept, Note};
+use report::Reports;
 use rhythm::Rhythm;
 use sack::Sack;
 
+mod batch;
 mod carrier;
+mod catalogues;
 mod certificates;
 pub mod inbox;
 pub mod keeper;
@@ -31,9 +35,12 @@ pub mod machine;
 pub mod mqtt;
 mod pace;
 pub mod record;
+mod renewal;
+mod report;
 mod rhythm;
 mod sack;
 mod thin;
+mod trouble;
 
 /// Where the broker is and how to prove who we are. An `mqtts://` broker's name is always checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,7 +102,8 @@ pub struct PostStatus {
     pub connected: bool,
     /// How many broker connections were begun since the start.
     pub connections: u64,
-    /// Why it does not, in one sentence, when it does not.
+    /// Why nothing reaches the collector, in one sentence. A connection does not end what only the collector's
+    /// acknowledgement can: it may be there while the connection stands.
     pub trouble: Option<String>,
     /// Names this spool's sequences.
     pub epoch: u64,
@@ -128,6 +136,30 @@ pub struct PostStatus {
     pub commit_ms: u64,
 }
 
+impl PostStatus {
+    /// Takes over how the spool stands.
+    fn stands(&mut self, standing: &Standing) {
+        self.epoch = standing.epoch;
+        self.unacknowledged = standing.unacknowledged;
+        self.highest = standing.highest;
+        self.floor = standing.floor;
+        self.spool_bytes = standing.bytes;
+        self.spool_capacity = standing.capacity;
+        self.degraded = standing.degraded_because.is_some();
+        self.degraded_because.clone_from(&standing.degraded_because);
+        self.lost = standing.lost;
+        self.commit_ms = standing.commit_ms;
+    }
+}
+
+/// A catalogue that was kept, as far as the disk takes anything: ready to be put in force.
+#[derive(Debug)]
+pub struct KeptCatalogue {
+    catalogue: Catalogue,
+    /// It was kept, and spooled, before.
+    known: bool,
+}
+
 /// An append waits so long for room in memory.
 const APPEND_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -137,7 +169,7 @@ pub struct Post {
     inbox: Arc<Inbox>,
     status: Arc<Mutex<PostStatus>>,
     stopped: watch::Receiver<bool>,
-    catalogues: PathBuf,
+    catalogues: Catalogues,
     boot: u64,
     look: Arc<Notify>,
     in_force: watch::Sender<CatalogueHash>,
@@ -151,12 +183,12 @@ impl Post {
     /// was appended, says goodbye to the broker and ends within two seconds; await [`Post::stopped`].
     pub fn start(config: PostConfig, clock: Clock, shutdown: CancellationToken) -> Post {
         let inbox = Arc::new(Inbox::default());
-        let (report, reports) = mpsc::unbounded_channel();
+        let reports = Arc::new(Reports::default());
         let (done, stopped) = watch::channel(false);
         let (in_force, catalogue) = watch::channel(CatalogueHash(0));
         let status = Arc::new(Mutex::new(PostStatus::default()));
         let look = Arc::new(Notify::new());
-        let catalogues = config.spool.join("catalogues");
+        let catalogues = Catalogues::new(config.spool.join("catalogues"));
         let (keeper_promise, carrier_promise) = (Promise::default(), Promise::default());
         let keeper = Keeper {
             directory: config.spool.join("log"),
@@ -165,7 +197,7 @@ impl Post {
             holder: holder(),
             clock: clock.clone(),
             inbox: inbox.clone(),
-            report,
+            reports: reports.clone(),
             promise: keeper_promise.clone(),
         };
         let thread = tokio::task::spawn_blocking(move || keeper.run());
@@ -201,11 +233,22 @@ impl Post {
         self.inbox.put(entries.len(), is_urgent(entries), |sack| pack(entries, sack))
     }
 
-    /// Puts a channel catalogue in force. Must be called before the first reading; readings appended
+    /// Keeps a channel catalogue and puts it in force. Must be called before the first reading; readings appended
     /// afterwards mean this catalogue's channel numbers.
     pub async fn set_catalogue(&self, catalogue: Catalogue) {
+        self.put_in_force(self.keep_catalogue(catalogue).await).await;
+    }
+
+    /// Has a channel catalogue on the disk, as long as that takes: the first half of [`Post::set_catalogue`].
+    pub async fn keep_catalogue(&self, catalogue: Catalogue) -> KeptCatalogue {
+        let (catalogues, asked) = (self.catalogues.clone(), catalogue.clone());
+        let known = tokio::task::spawn_blocking(move || catalogues.keep(&asked)).await.unwrap_or(false);
+        KeptCatalogue { catalogue, known }
+    }
+
+    /// Puts a kept catalogue in force, without waiting for a disk: the second half of [`Post::set_catalogue`].
+    pub async fn put_in_force(&self, KeptCatalogue { catalogue, known }: KeptCatalogue) {
         let hash = catalogue.hash();
-        let known = carrier::keep_catalogue(&self.catalogues, &catalogue);
         let note = Note { boot: self.boot, catalogue: hash };
         self.inbox.put(0, false, |sack| sack.push_note(note));
         // One that was spooled before is not spooled again: the collector asks when it lacks it.

@@ -31,3 +31,13 @@ fn without_a_boot_id_every_run_is_a_boot_of_its_own() {
     let nowhere = Path::new("/nonexistent/boot_id");
     assert_ne!(boot_id(nowhere), boot_id(nowhere));
 }
+
+#[test]
+fn whether_the_clock_is_disciplined_is_looked_at_once_a_second() {
+    let mut discipline = Discipline::default();
+    let mut seen = |at, is_so: bool| discipline.known(MonotonicMs(at), || is_so);
+    assert!(!seen(5_000, false));
+    assert!(!seen(5_999, true));
+    assert!(seen(6_000, true));
+    assert!(seen(6_999, false));
+}

@@ -1,28 +1,29 @@
 //! The forwarding task: wait for news from the spool, the broker or the clock, tell the machine, do what it
 //! wants. All judgement is in `machine.rs`.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use measurement::{MonotonicMs, Timestamp};
+use measurement::MonotonicMs;
 use prost::Message;
 use spool::{Class, Record};
 use telemetry::topic::{Kind, topic};
-use telemetry::{
-    Ack, BatchBuilder, Birth, Catalogue, CatalogueHash, ClockQuality, Command, Entry, Happening, HappeningKind, Header, Order, Status,
-};
+use telemetry::{Ack, Birth, CatalogueHash, Command, Header, Order, Status};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::certificates::{Certificates, EndWatch, warning};
+use super::batch::batch;
+use super::catalogues::{Catalogues, SentLately};
 use super::inbox::{Ask, Inbox};
 use super::keeper::Standing;
 use super::machine::{Machine, Wanted};
-use super::mqtt::{Connection, Destination, News, split_url};
+use super::mqtt::{Connection, Destination, News};
 use super::pace::Pace;
-use super::record::{Kept, Note};
+use super::record::Kept;
+use super::renewal::Renewal;
+use super::report::Reports;
+use super::trouble::Trouble;
 use super::{PostConfig, PostStatus};
 use crate::clock::{Clock, Promise};
 
@@ -32,11 +33,8 @@ const STATUS_EVERY_MS: u64 = 5_000;
 const BATCH_RECORDS: usize = 1_500;
 /// The machine hears of the time at least this often.
 const LOOK_EVERY_MS: u64 = 500;
-/// The files of certificates are looked at this often, and when somebody asks for it.
-const CERTIFICATES_EVERY_MS: u64 = 60_000;
-/// The same catalogue is not sent more often than this.
-const CATALOGUE_EVERY_MS: u64 = 5_000;
-
+/// News of the connection that may wait here; beyond that the connection waits, and TCP holds the broker back.
+const MOST_NEWS: usize = 64;
 /// A turn of the task waits for the keeper's disk at most; after this it hangs.
 const MOVES_WITHIN_MS: u64 = 60_000;
 
@@ -47,8 +45,9 @@ pub struct Carrier {
     inbox: Arc<Inbox>,
     status: Arc<Mutex<PostStatus>>,
     catalogue: watch::Receiver<CatalogueHash>,
-    catalogues: PathBuf,
+    catalogues: Catalogues,
     machine: Machine,
+    trouble: Trouble,
     standing: Standing,
     connection: Option<Connection>,
     is_connected: bool,
@@ -56,16 +55,15 @@ pub struct Carrier {
     connections: u64,
     pace: Pace,
     retry_at: MonotonicMs,
-    certificates: Option<Certificates>,
-    certificates_at: MonotonicMs,
-    end_watch: EndWatch,
+    renewal: Renewal,
     look: Arc<Notify>,
     status_at: MonotonicMs,
     /// The nonce out and when it was sent.
     nonce: Option<(u64, MonotonicMs)>,
     transit_ms: Option<u32>,
-    catalogue_sent: Option<(u64, MonotonicMs)>,
-    renewed_epoch: Option<u64>,
+    catalogues_sent: SentLately,
+    /// An epoch in which somebody else gave out sequences too: nothing that is said of it is believed.
+    shared_epoch: Option<u64>,
     /// Kept as long as the task moves.
     pub promise: Promise,
 }
@@ -77,10 +75,11 @@ impl Carrier {
         inbox: Arc<Inbox>,
         status: Arc<Mutex<PostStatus>>,
         catalogue: watch::Receiver<CatalogueHash>,
-        catalogues: PathBuf,
+        catalogues: Catalogues,
         look: Arc<Notify>,
     ) -> Carrier {
         Carrier {
+            renewal: Renewal::new(&config, &clock, &inbox),
             config,
             clock,
             inbox,
@@ -88,28 +87,26 @@ impl Carrier {
             catalogue,
             catalogues,
             machine: Machine::default(),
+            trouble: Trouble::default(),
             standing: Standing::default(),
             connection: None,
             is_connected: false,
             connections: 0,
             pace: Pace::default(),
             retry_at: MonotonicMs(0),
-            certificates: None,
-            certificates_at: MonotonicMs(0),
-            end_watch: EndWatch::default(),
             look,
             status_at: MonotonicMs(0),
             nonce: None,
             transit_ms: None,
-            catalogue_sent: None,
-            renewed_epoch: None,
+            catalogues_sent: SentLately::default(),
+            shared_epoch: None,
             promise: Promise::default(),
         }
     }
 
     /// Runs until the shutdown.
-    pub async fn run(mut self, mut reports: mpsc::UnboundedReceiver<Standing>, shutdown: CancellationToken) {
-        let (news_out, mut news) = mpsc::unbounded_channel();
+    pub async fn run(mut self, reports: Arc<Reports>, shutdown: CancellationToken) {
+        let (news_out, mut news) = mpsc::channel(MOST_NEWS);
         let look = self.look.clone();
         loop {
             self.promise.until(MonotonicMs(self.clock.mono().0 + MOVES_WITHIN_MS));
@@ -121,17 +118,23 @@ impl Carrier {
                         self.heard(said);
                     }
                 }
-                Some(standing) = reports.recv() => self.stored(standing),
-                () = look.notified() => self.certificates_at = MonotonicMs(0),
+                standing = reports.next() => self.stored(standing),
+                () = look.notified() => self.renewal.hurry(),
                 () = tokio::time::sleep(self.rest()) => {}
             }
-            while let Ok(standing) = reports.try_recv() {
+            if let Some(standing) = reports.take() {
                 self.stored(standing);
             }
+            self.look_at_the_connection(&news);
+            self.look_at_the_certificates().await;
             self.look_at_the_clock(&news_out);
             self.send_what_is_due().await;
         }
-        self.say_goodbye().await;
+        // What still comes is let through, so that the goodbye does not wait behind it.
+        tokio::select! {
+            () = self.say_goodbye() => {}
+            () = async { while news.recv().await.is_some() {} } => {}
+        }
         self.promise.release();
     }
 
@@ -153,7 +156,7 @@ impl Carrier {
             let Standing { epoch, floor, highest, unacknowledged, bytes, capacity, .. } = before;
             self.standing = Standing { epoch, floor, highest, unacknowledged, bytes, capacity, ..std::mem::take(&mut self.standing) };
         }
-        self.publish_status();
+        self.note(|status| status.stands(&self.standing));
     }
 
     /// How long nothing is to be done by itself.
@@ -168,14 +171,28 @@ impl Carrier {
         Duration::from_millis(due.since(now).clamp(1, LOOK_EVERY_MS))
     }
 
-    fn look_at_the_clock(&mut self, news: &mpsc::UnboundedSender<(u64, News)>) {
+    /// A connection says why it ends; one whose task fell, by a bug, has ended and nothing of it waits to be heard.
+    fn look_at_the_connection(&mut self, news: &mpsc::Receiver<(u64, News)>) {
+        if self.connection.as_ref().is_some_and(Connection::has_ended) && news.is_empty() {
+            self.lost("the connection's task ended without saying why".to_owned());
+        }
+    }
+
+    /// Renewed ones are taken into use: the connection is closed and made anew with them. What was out is sent again.
+    async fn look_at_the_certificates(&mut self) {
+        let Some(found) = self.renewal.look().await else { return };
+        if found.renewed {
+            self.retry_at = MonotonicMs(0);
+            self.leave();
+        }
+        self.note(|status| status.certificates = found.trouble);
+    }
+
+    fn look_at_the_clock(&mut self, news: &mpsc::Sender<(u64, News)>) {
         let now = self.clock.mono();
         if self.machine.tick(now) {
-            self.lost("the collector has acknowledged nothing for 30 s".to_owned());
-        }
-        if now >= self.certificates_at && split_url(&self.config.broker.url).is_ok_and(|(_, _, tls)| tls) {
-            self.certificates_at = MonotonicMs(now.0 + CERTIFICATES_EVERY_MS);
-            self.look_at_certificates();
+            self.blame("the collector has acknowledged nothing for 30 s: the connection is made anew".to_owned());
+            self.give_up();
         }
         if self.connection.is_none() && now >= self.retry_at && self.standing.epoch != 0 {
             self.connect(news.clone());
@@ -189,58 +206,21 @@ impl Carrier {
         }
     }
 
-    fn connect(&mut self, news: mpsc::UnboundedSender<(u64, News)>) {
+    fn connect(&mut self, news: mpsc::Sender<(u64, News)>) {
         self.connections += 1;
         let begun = self.connections;
         self.note(|status| status.connections = begun);
         let will = Status { epoch: self.standing.epoch, boot: self.clock.boot(), ..Status::default() }.encode_to_vec();
         let PostConfig { broker, root, gateway, .. } = &self.config;
-        let tls = self.certificates.as_ref().map(|certificates| certificates.tls.clone());
+        let tls = self.renewal.tls();
         match Connection::open(Destination { broker, root, gateway, tls }, will, self.connections, news) {
             Ok(connection) => self.connection = Some(connection),
             Err(error) => {
                 // Files that were not usable may be by the next attempt.
-                self.certificates_at = MonotonicMs(0);
+                self.renewal.hurry();
                 self.lost(error.to_string());
             }
         }
-    }
-
-    /// Takes renewed files into use: the connection is closed and made anew with them. What was out is sent again.
-    fn look_at_certificates(&mut self) {
-        let trouble = match Certificates::load(&self.config.broker, &self.clock) {
-            Ok(new) => {
-                let renewed = self.certificates.as_ref().is_some_and(|old| !old.same_as(&new));
-                if self.certificates.is_none() || renewed {
-                    self.certificates = Some(new);
-                }
-                if renewed {
-                    info!("the certificates were renewed: the connection is made anew with them");
-                    self.retry_at = MonotonicMs(0);
-                    self.leave();
-                }
-                self.end_of_our_own()
-            }
-            Err(error) => Some(match self.certificates {
-                Some(_) => format!("the renewed certificates cannot be used, those before still are: {error}"),
-                None => error.to_string(),
-            }),
-        };
-        let was = std::mem::replace(&mut self.status().certificates, trouble.clone());
-        if let Some(trouble) = trouble.filter(|trouble| was.as_ref() != Some(trouble)) {
-            warn!("{trouble}");
-        }
-    }
-
-    /// What is to be said of the end of our own certificate; on some days it is news for the journal.
-    fn end_of_our_own(&mut self) -> Option<String> {
-        let ends = self.certificates.as_ref()?.ends.filter(|_| self.clock.quality() != ClockQuality::Untrusted)?;
-        let now = self.clock.wall();
-        if let Some(text) = self.end_watch.due(ends, now) {
-            let happening = Happening { kind: HappeningKind::Other.into(), at_ms: now.0, text, about: self.config.gateway.to_string() };
-            self.inbox.put(1, false, |sack| sack.push(Class::Other, &Kept::Happening(happening)));
-        }
-        warning(ends, now)
     }
 
     /// Ends the connection in good order.
@@ -248,7 +228,8 @@ impl Carrier {
         if let Some(connection) = self.connection.take() {
             tokio::spawn(connection.close());
         }
-        self.unlink(None);
+        self.trouble.connected();
+        self.unlink();
     }
 
     fn heard(&mut self, news: News) {
@@ -257,10 +238,9 @@ impl Carrier {
                 info!(broker = %self.config.broker.url, "connected to the broker");
                 self.is_connected = true;
                 self.machine.connected(self.clock.mono());
-                self.note(|status| {
-                    status.connected = true;
-                    status.trouble = None;
-                });
+                self.trouble.connected();
+                self.note(|status| status.connected = true);
+                self.tell_trouble();
                 self.status_at = MonotonicMs(0);
                 self.greet(self.standing.epoch, self.standing.floor, self.standing.highest);
             }
@@ -287,29 +267,38 @@ impl Carrier {
         if ack.wanted_catalogue != 0 {
             self.send_catalogue(ack.wanted_catalogue);
         }
-        if ack.epoch == self.standing.epoch && self.machine.acknowledge(ack, now) {
+        let (wall, transit) = (self.clock.wall(), self.transit_ms);
+        self.note(|status| status.transit_ms = transit);
+        if !self.is_of_our_disk(ack) {
+            return;
+        }
+        self.note(|status| (status.last_ack, status.last_ack_mono) = (Some(wall), Some(now)));
+        let news = self.machine.acknowledge(ack, now);
+        if news {
             let ranges = ack.ranges.iter().map(|range| (range.first, range.last));
             self.inbox.acknowledge(ack.epoch, std::iter::once((1, ack.contiguous)).chain(ranges));
         }
-        let (wall, transit) = (self.clock.wall(), self.transit_ms);
-        self.note(|status| {
-            status.last_ack = Some(wall);
-            status.transit_ms = transit;
-        });
+        if news || !self.machine.waits() {
+            self.trouble.acknowledged();
+            self.tell_trouble();
+        }
+    }
+
+    /// False when it may speak of sequences that another disk gave out (a clone, or ours before it was restored).
+    fn is_of_our_disk(&self, ack: &Ack) -> bool {
+        let is_shared = self.shared_epoch == Some(ack.epoch);
+        ack.epoch == self.standing.epoch && !is_shared && highest_of(ack) <= self.standing.highest
     }
 
     fn ordered(&mut self, order: Order) {
         match order {
-            Order::Hello(seen) if seen.epoch == self.standing.epoch => {
-                let highest = seen.ranges.iter().map(|range| range.last).fold(seen.contiguous, u64::max);
-                if highest > self.standing.highest && self.renewed_epoch != Some(seen.epoch) {
-                    warn!(seen = highest, ours = self.standing.highest, "the collector has seen sequences beyond ours: a new epoch begins");
-                    self.renewed_epoch = Some(seen.epoch);
-                    self.inbox.ask(Ask::Renew);
-                } else {
-                    self.acknowledged(&seen);
-                }
+            Order::Hello(seen) if seen.epoch == self.standing.epoch && !self.is_of_our_disk(&seen) => {
+                let (seen, ours) = (highest_of(&seen), self.standing.highest);
+                warn!(seen, ours, "the collector has seen sequences beyond ours: a new epoch begins");
+                self.shared_epoch = Some(self.standing.epoch);
+                self.inbox.renew(self.standing.epoch);
             }
+            Order::Hello(seen) if seen.epoch == self.standing.epoch => self.acknowledged(&seen),
             Order::Hello(_) => {}
             Order::ResendFrom(range) => {
                 info!(first = range.first, last = range.last, "the collector asks again for what it lost");
@@ -318,27 +307,25 @@ impl Carrier {
                 self.inbox.ask(Ask::Unacknowledge { first: range.first, last });
             }
             Order::SendCatalogue(hash) => self.send_catalogue(hash),
-            Order::Refused(why) => {
-                warn!(%why, "the collector refuses our readings");
-                self.note(|status| status.trouble = Some(format!("the collector refuses our readings: {why}")));
-            }
+            Order::Refused(why) => self.blame(format!("the collector refuses our readings: {why}")),
         }
     }
 
-    /// The catalogue goes through the spool like everything else.
+    /// The catalogue goes through the spool like everything else, once it was read from the disk.
     fn send_catalogue(&mut self, hash: u64) {
-        let now = self.clock.mono();
-        if self.catalogue_sent.is_some_and(|(sent, at)| sent == hash && now.since(at) < CATALOGUE_EVERY_MS) {
+        if !self.catalogues_sent.may_send(hash, self.clock.mono()) {
             return;
         }
-        self.catalogue_sent = Some((hash, now));
-        let Some(catalogue) = kept_catalogue(&self.catalogues, hash) else {
-            warn!(hash, "the collector asks for a catalogue that is not here");
-            return;
-        };
-        let parts: Vec<Kept> = catalogue.parts().into_iter().map(Kept::Part).collect();
-        // Without room it is not sent now; the collector asks again.
-        self.inbox.put(parts.len(), true, |sack| parts.iter().for_each(|part| sack.push(Class::Urgent, part)));
+        let (catalogues, inbox) = (self.catalogues.clone(), self.inbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let Some(catalogue) = catalogues.find(CatalogueHash(hash)) else {
+                warn!(hash, "the collector asks for a catalogue that is not here");
+                return;
+            };
+            let parts: Vec<Kept> = catalogue.parts().into_iter().map(Kept::Part).collect();
+            // Without room it is not sent now; the collector asks again.
+            inbox.put(parts.len(), true, |sack| parts.iter().for_each(|part| sack.push(Class::Urgent, part)));
+        });
     }
 
     async fn send_what_is_due(&mut self) {
@@ -346,7 +333,8 @@ impl Carrier {
         for _ in 0..8 {
             let Some(wanted) = self.machine.next() else { return };
             let (reply, answer) = oneshot::channel();
-            let ask = Ask::Read { from: wanted.from, to: wanted.to, most: BATCH_RECORDS, bytes: telemetry::MAX_PAYLOAD, reply };
+            let (epoch, Wanted { from, to, .. }) = (self.standing.epoch, wanted);
+            let ask = Ask::Read { epoch, from, to, most: BATCH_RECORDS, bytes: telemetry::MAX_PAYLOAD, reply };
             if !self.inbox.ask(ask) {
                 return;
             }
@@ -367,45 +355,23 @@ impl Carrier {
             self.machine.absent(wanted, wanted.from, first - 1);
         }
         let moment = self.clock.now();
-        let (batch, last) = self.batch(wanted, records, moment.mono, moment.wall);
-        if !self.publish(Kind::Up, batch) {
-            return false;
-        }
-        self.machine.sent(wanted.lane, first, last, moment.mono);
-        true
-    }
-
-    /// As many of the records as share a note and fit.
-    fn batch(&self, wanted: Wanted, records: &[Record], now: MonotonicMs, wall: Timestamp) -> (Vec<u8>, u64) {
-        let note_of = |record: &Record| record.note.as_deref().and_then(Note::decode);
-        let note = records.iter().find_map(note_of).unwrap_or(Note { boot: 0, catalogue: CatalogueHash(0) });
-        let age_known = note.boot == self.clock.boot();
         let header = Header {
             epoch: self.standing.epoch,
             floor: self.standing.floor,
             lane: wanted.lane,
             boot: self.clock.boot(),
-            sent_at: wall,
+            sent_at: moment.wall,
             clock: self.clock.quality(),
-            catalogue: note.catalogue,
+            catalogue: CatalogueHash(0),
             transit_ms: self.transit_ms,
-            age_known,
+            age_known: false,
         };
-        let first = records.first().map_or(0, |record| record.sequence);
-        let mut batch = BatchBuilder::new(header, first);
-        let mut last = first;
-        for record in records {
-            if note_of(record).unwrap_or(note) != note && !batch.is_empty() {
-                break;
-            }
-            let kept = Kept::decode(&record.payload);
-            let entry = kept.map(|kept| kept.into_entry(age_known.then_some(now))).unwrap_or_else(|| unreadable(record.sequence));
-            if !batch.push(&entry) {
-                break;
-            }
-            last = record.sequence;
+        let (batch, last) = batch(header, records, moment.mono);
+        if !self.publish(Kind::Up, batch) {
+            return false;
         }
-        (batch.finish(), last)
+        self.machine.sent(wanted.lane, first, last, moment.mono);
+        true
     }
 
     fn greet(&mut self, epoch: u64, floor: u64, highest: u64) {
@@ -440,25 +406,40 @@ impl Carrier {
     }
 
     fn lost(&mut self, why: String) {
-        let first_word = self.status().trouble.as_ref() != Some(&why);
-        if first_word {
+        if self.trouble.lost(why.clone()) {
             warn!(broker = %self.config.broker.url, "no connection to the collector: {why}");
         }
-        self.connection = None;
-        self.retry_at = self.pace.lost(self.clock.mono(), rand::random());
-        self.unlink(Some(why));
+        self.give_up();
     }
 
-    fn unlink(&mut self, why: Option<String>) {
+    /// The connection is dropped, and made anew when the pace says so.
+    fn give_up(&mut self) {
+        self.connection = None;
+        self.retry_at = self.pace.lost(self.clock.mono(), rand::random());
+        self.unlink();
+    }
+
+    fn blame(&mut self, why: String) {
+        if self.trouble.blamed(why.clone()) {
+            warn!("{why}");
+        }
+        self.tell_trouble();
+    }
+
+    fn tell_trouble(&self) {
+        self.note(|status| status.trouble = self.trouble.told().map(str::to_owned));
+    }
+
+    fn unlink(&mut self) {
         self.is_connected = false;
         self.machine.disconnected();
         self.nonce = None;
         self.transit_ms = None;
         self.note(|status| {
             status.connected = false;
-            status.trouble = why;
             status.transit_ms = None;
         });
+        self.tell_trouble();
     }
 
     async fn say_goodbye(&mut self) {
@@ -479,48 +460,12 @@ impl Carrier {
     fn note(&self, change: impl FnOnce(&mut PostStatus)) {
         change(&mut self.status());
     }
-
-    fn publish_status(&self) {
-        let standing = &self.standing;
-        let mut status = self.status();
-        status.epoch = standing.epoch;
-        status.unacknowledged = standing.unacknowledged;
-        status.highest = standing.highest;
-        status.floor = standing.floor;
-        status.spool_bytes = standing.bytes;
-        status.spool_capacity = standing.capacity;
-        status.degraded = standing.degraded_because.is_some();
-        status.degraded_because = standing.degraded_because.clone();
-        status.lost = standing.lost;
-        status.commit_ms = standing.commit_ms;
-    }
 }
 
-/// A record of a later version of this program: its sequence is declared, never silently left out.
-fn unreadable(sequence: u64) -> Entry {
-    Entry::Gap(telemetry::Gap { first: sequence, last: sequence, why: telemetry::GapCause::Unknown.into(), lost: 1 })
+/// The highest sequence that it speaks of.
+fn highest_of(ack: &Ack) -> u64 {
+    ack.ranges.iter().map(|range| range.last).fold(ack.contiguous, u64::max)
 }
 
-/// Keeps a catalogue beside the spool, so that readings of an older one can still be explained. True when it
-/// was here before.
-pub fn keep_catalogue(directory: &Path, catalogue: &Catalogue) -> bool {
-    let path = directory.join(format!("{:016x}", catalogue.hash().0));
-    if path.exists() {
-        return true;
-    }
-    let written = std::fs::create_dir_all(directory).and_then(|()| {
-        let new = path.with_extension("new");
-        std::fs::write(&new, catalogue.encode_to_vec())?;
-        std::fs::File::open(&new)?.sync_all()?;
-        std::fs::rename(&new, &path)
-    });
-    if let Err(error) = written {
-        warn!(%error, path = %path.display(), "the catalogue cannot be kept");
-    }
-    false
-}
-
-fn kept_catalogue(directory: &Path, hash: u64) -> Option<Catalogue> {
-    let bytes = std::fs::read(directory.join(format!("{hash:016x}"))).ok()?;
-    Catalogue::decode(bytes.as_slice()).ok().filter(|catalogue| catalogue.hash().0 == hash)
-}
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use measurement::Timestamp;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::{ClientConfig, RootCertStore};
+use telemetry::ClockQuality;
 
 use super::BrokerConfig;
 use crate::clock::{BUILD_FLOOR, Clock};
@@ -27,7 +28,7 @@ pub enum CertificateError {
     #[error("the broker's address asks for TLS: name the authority's certificate in broker.ca")]
     NoAuthority,
     /// A file that cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read { path: PathBuf, source: std::io::Error },
     /// A file that holds something else, or nothing yet.
     #[error("{path} holds no {what} in PEM form: {why}")]
@@ -57,8 +58,9 @@ impl Certificates {
         for certificate in chain(ca, &authority)? {
             roots.add(certificate).map_err(|error| wrong(ca, "certificate", error.to_string()))?;
         }
+        let clock = OurTime { clock: clock.clone(), laid_down: laid_down(broker) };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_details(provider, Arc::new(OurTime(clock.clone())))
+        let builder = ClientConfig::builder_with_details(provider, Arc::new(clock))
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(ca, "usable certificate", error.to_string()))?
             .with_root_certificates(roots);
@@ -116,9 +118,13 @@ pub fn warning(ends: Timestamp, now: Timestamp) -> Option<String> {
     }
 }
 
-/// TLS asks our clock. One that lost its time must not lock us out of the only place it could be told from: it
-/// is never taken for earlier than this program was built.
-struct OurTime(Clock);
+/// TLS asks our clock. One that lost its time must not lock us out of the only place it could be told from: one that
+/// nobody vouches for is never taken for earlier than [`BUILD_FLOOR`], nor than the files of the certificates were
+/// laid down. A broker's certificate that was issued since then is refused until the clock is right again.
+struct OurTime {
+    clock: Clock,
+    laid_down: Timestamp,
+}
 
 impl std::fmt::Debug for OurTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -128,9 +134,22 @@ impl std::fmt::Debug for OurTime {
 
 impl rustls::time_provider::TimeProvider for OurTime {
     fn current_time(&self) -> Option<UnixTime> {
-        let now = self.0.wall().0.max(BUILD_FLOOR.0);
-        Some(UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(now).ok()?)))
+        let now = match self.clock.quality() {
+            ClockQuality::Untrusted => self.clock.wall().max(BUILD_FLOOR).max(self.laid_down),
+            _ => self.clock.wall(),
+        };
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(now.0).ok()?)))
     }
+}
+
+/// When the newest of the files was written, by the clock of then.
+fn laid_down(broker: &BrokerConfig) -> Timestamp {
+    let ours = broker.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
+    let written = |path: &PathBuf| {
+        let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(Timestamp)
+    };
+    broker.ca.iter().chain(ours).filter_map(written).max().unwrap_or(Timestamp(0))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {

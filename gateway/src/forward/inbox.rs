@@ -25,12 +25,10 @@ const MOST_RANGES: usize = 4_096;
 /// What the keeper is asked.
 #[derive(Debug)]
 pub enum Ask {
-    /// The records of a range, as far as they fit.
-    Read { from: u64, to: u64, most: usize, bytes: usize, reply: oneshot::Sender<Vec<spool::Record>> },
+    /// The records of a range of this epoch, as far as they fit. Unanswered when there is no such epoch now.
+    Read { epoch: u64, from: u64, to: u64, most: usize, bytes: usize, reply: oneshot::Sender<Vec<spool::Record>> },
     /// The collector lost these.
     Unacknowledge { first: u64, last: u64 },
-    /// Begin a new epoch: these sequences have been seen with another disk.
-    Renew,
     /// Commit and end.
     Stop,
 }
@@ -46,6 +44,8 @@ pub struct Work {
     pub lost: u64,
     /// An epoch, and what the collector has of it.
     pub acknowledged: Option<(u64, RangeSet)>,
+    /// An epoch to be left for a new one: its sequences have been seen with another disk.
+    pub renew: Option<u64>,
     /// To be answered after that.
     pub asks: Vec<Ask>,
 }
@@ -117,6 +117,13 @@ impl Inbox {
         desk.work.asks.push(ask);
         self.ring(desk);
         true
+    }
+
+    /// Has this epoch left for a new one, unless it was already. Never refused: there is room for the newest such wish.
+    pub fn renew(&self, epoch: u64) {
+        let mut desk = self.desk();
+        desk.work.renew = Some(epoch);
+        self.ring(desk);
     }
 
     /// The collector has these of this epoch. The keeper hears of it when it next looks.
@@ -210,7 +217,8 @@ mod tests {
     fn the_urgent_a_full_group_and_a_question_wake_the_keeper() {
         assert!(woken_by(|inbox| assert!(put(inbox, 1, true))).urgent);
         assert_eq!(woken_by(|inbox| assert!(put(inbox, FULL_GROUP, false))).sack.records(), FULL_GROUP);
-        assert_eq!(woken_by(|inbox| assert!(inbox.ask(Ask::Renew))).asks.len(), 1);
+        assert_eq!(woken_by(|inbox| assert!(inbox.ask(Ask::Stop))).asks.len(), 1);
+        assert_eq!(woken_by(|inbox| inbox.renew(7)).renew, Some(7));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use measurement::MonotonicMs;
 use spool::{AppendError, Class, Config, DirDisk, Opened, RangeSet, Record, Spool};
 use telemetry::{Gap, GapCause};
-use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::inbox::{Ask, FULL_GROUP, Inbox, Work};
 use super::record::{Kept, Note};
+use super::report::Reports;
 use super::rhythm::Rhythm;
 use super::sack::{Mark, Sack};
 use super::thin::{Thinning, gap};
@@ -64,7 +64,7 @@ pub struct Keeper {
     pub holder: u64,
     pub clock: Clock,
     pub inbox: Arc<Inbox>,
-    pub report: mpsc::UnboundedSender<Standing>,
+    pub reports: Arc<Reports>,
     /// Kept as long as the thread moves.
     pub promise: Promise,
 }
@@ -92,6 +92,13 @@ struct State {
     forget_at: u64,
     /// Something changed that nobody was told of.
     untold: bool,
+}
+
+impl State {
+    /// True while the spool is open and its sequences are of this epoch.
+    fn is_at(&self, epoch: u64) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.epoch() == epoch)
+    }
 }
 
 impl Keeper {
@@ -130,11 +137,15 @@ impl Keeper {
         if work.urgent || stop || is_due {
             self.commit(state);
         }
-        if let Some((epoch, ranges)) = work.acknowledged {
+        // What is acknowledged of an epoch that is to be left may be another disk's.
+        if let Some((epoch, ranges)) = work.acknowledged.filter(|(epoch, _)| work.renew != Some(*epoch)) {
             self.acknowledge(state, epoch, &ranges);
         }
         if std::mem::take(&mut state.untold) {
             self.tell(state, None);
+        }
+        if let Some(epoch) = work.renew {
+            self.renew(state, epoch);
         }
         for ask in work.asks {
             self.answer(state, ask);
@@ -147,16 +158,17 @@ impl Keeper {
 
     fn answer(&mut self, state: &mut State, ask: Ask) {
         match ask {
-            Ask::Read { from, to, most, bytes, reply } => {
+            // Under another epoch the same numbers are other records.
+            Ask::Read { epoch, from, to, most, bytes, reply } if state.is_at(epoch) => {
                 let records = self.read(state, from, to, most, bytes);
                 let _ = reply.send(records);
             }
+            Ask::Read { .. } => {}
             Ask::Unacknowledge { first, last } => {
                 if let Some(spool) = &mut state.spool {
                     spool.unacknowledge(first, last);
                 }
             }
-            Ask::Renew => self.renew(state),
             Ask::Stop => {}
         }
     }
@@ -355,8 +367,10 @@ impl Keeper {
         }
     }
 
-    fn renew(&mut self, state: &mut State) {
-        let Some(spool) = &mut state.spool else { return };
+    /// Leaves this epoch. A wish that comes twice, or to a spool that is not open, is passed over: whoever opens the
+    /// spool again is told so, and learns again whether the epoch is to be left.
+    fn renew(&mut self, state: &mut State, epoch: u64) {
+        let Some(spool) = state.spool.as_mut().filter(|spool| spool.epoch() == epoch) else { return };
         let renewed = spool.renew_epoch(rand::random(), self.holder);
         match renewed {
             Ok(moved) => {
@@ -401,7 +415,7 @@ impl Keeper {
             standing.bytes = spool.bytes();
             standing.capacity = spool.capacity();
         }
-        let _ = self.report.send(standing);
+        self.reports.tell(standing);
     }
 }
 
@@ -433,6 +447,66 @@ fn not_recovered(records: Vec<Record>, epoch_then: u64, epoch_now: u64, highest:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A keeper at work in a folder that goes away, and the state it works on.
+    fn keeper(folder: &tempfile::TempDir) -> (Keeper, State) {
+        let clock = Clock::manual(1, measurement::Timestamp(1_800_000_000_000));
+        let mut keeper = Keeper {
+            directory: folder.path().to_owned(),
+            capacity_bytes: 1 << 20,
+            rhythm: Rhythm::new(200, clock.mono()),
+            holder: 1,
+            clock,
+            inbox: Arc::default(),
+            reports: Arc::default(),
+            promise: Promise::default(),
+        };
+        let mut state = State::default();
+        keeper.open(&mut state);
+        (keeper, state)
+    }
+
+    /// Entries that are on the disk when this returns.
+    fn keep(keeper: &mut Keeper, state: &mut State, count: usize) {
+        let mut sack = Sack::default();
+        (0..count).for_each(|_| sack.push(Class::Telemetry, &Kept::Gap(Gap::default())));
+        keeper.turn(state, Work { sack, urgent: true, ..Work::default() });
+    }
+
+    fn epoch_and_unacknowledged(state: &State) -> Option<(u64, u64)> {
+        state.spool.as_ref().map(|spool| (spool.epoch(), spool.unacknowledged()))
+    }
+
+    #[test]
+    fn what_is_acknowledged_of_an_epoch_that_is_to_be_left_lets_nothing_go() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut keeper, mut state) = keeper(&folder);
+        keep(&mut keeper, &mut state, 5);
+        let (epoch, _) = epoch_and_unacknowledged(&state).expect("an open spool");
+        let mut all = RangeSet::new();
+        all.insert(1, 5);
+        keeper.turn(&mut state, Work { acknowledged: Some((epoch, all)), renew: Some(epoch), ..Work::default() });
+        let (renewed, unacknowledged) = epoch_and_unacknowledged(&state).expect("an open spool");
+        assert_ne!(renewed, epoch);
+        assert_eq!(unacknowledged, 5);
+        keeper.turn(&mut state, Work { renew: Some(epoch), ..Work::default() });
+        assert_eq!(epoch_and_unacknowledged(&state).map(|(epoch, _)| epoch), Some(renewed), "an epoch is left once");
+    }
+
+    #[test]
+    fn who_asks_for_records_of_another_epoch_is_given_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut keeper, mut state) = keeper(&folder);
+        keep(&mut keeper, &mut state, 5);
+        let (epoch, _) = epoch_and_unacknowledged(&state).expect("an open spool");
+        let mut read = |epoch| {
+            let (reply, mut answer) = tokio::sync::oneshot::channel();
+            keeper.answer(&mut state, Ask::Read { epoch, from: 1, to: 5, most: 9, bytes: 1 << 16, reply });
+            answer.try_recv().ok().map(|records| records.len())
+        };
+        assert_eq!(read(epoch), Some(5));
+        assert_eq!(read(epoch ^ 1), None);
+    }
 
     fn records(sequences: std::ops::RangeInclusive<u64>) -> Vec<Record> {
         sequences.map(|sequence| Record { sequence, class: Class::Telemetry, payload: vec![sequence as u8], note: None }).collect()

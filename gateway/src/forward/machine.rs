@@ -3,7 +3,7 @@
 //! Live entries go first. Everything unacknowledged below them is backlog, oldest first, paced by a
 //! window that opens as the collector acknowledges. A batch that the collector has not acknowledged after [`RESEND_AFTER_MS`] counts as lost on the
 //! way and is sent again; when nothing at all is acknowledged for [`REBUILD_AFTER_MS`] while batches are out,
-//! the broker connection itself is rebuilt. Nothing here forgets an entry: only the spool does, when told.
+//! the broker connection itself is rebuilt: not when nothing could be sent. Nothing here forgets an entry: only the spool does, when told.
 
 use std::collections::VecDeque;
 
@@ -62,6 +62,8 @@ pub struct Machine {
     /// What was the highest sequence when, over the last two seconds.
     marks: VecDeque<(MonotonicMs, u64)>,
     progress_at: MonotonicMs,
+    /// Something was sent since.
+    owed: bool,
 }
 
 impl Machine {
@@ -101,9 +103,6 @@ impl Machine {
         for (first, last) in std::iter::once((self.floor.max(1), ack.contiguous)).chain(ranges) {
             news |= self.acknowledged.insert(first.max(1), last.min(self.highest));
         }
-        if news {
-            self.progress_at = now;
-        }
         let (acknowledged, mut arrived) = (&self.acknowledged, 0);
         self.flights.retain(|flight| {
             let is_out = !acknowledged.covers(flight.first, flight.last);
@@ -111,6 +110,10 @@ impl Machine {
             is_out
         });
         self.backlog_window = (self.backlog_window + arrived).min(BACKLOG_WINDOW);
+        if news {
+            self.progress_at = now;
+            self.owed = !self.flights.is_empty();
+        }
         news
     }
 
@@ -157,7 +160,7 @@ impl Machine {
 
     /// A batch went to the broker.
     pub fn sent(&mut self, lane: Lane, first: u64, last: u64, now: MonotonicMs) {
-        if self.flights.is_empty() {
+        if !std::mem::replace(&mut self.owed, true) {
             self.progress_at = now;
         }
         self.out.insert(first, last);
@@ -177,8 +180,12 @@ impl Machine {
             }
         }
         self.leave_the_old_to_the_backlog(now);
-        let waiting = self.acknowledged.overlap(self.floor.max(1), self.highest) < (self.highest + 1).saturating_sub(self.floor.max(1));
-        self.connected && waiting && now.since(self.progress_at) >= REBUILD_AFTER_MS
+        self.connected && self.owed && self.waits() && now.since(self.progress_at) >= REBUILD_AFTER_MS
+    }
+
+    /// True while something is held that the collector has not acknowledged.
+    pub fn waits(&self) -> bool {
+        self.acknowledged.overlap(self.floor.max(1), self.highest) < (self.highest + 1).saturating_sub(self.floor.max(1))
     }
 
     fn leave_the_old_to_the_backlog(&mut self, now: MonotonicMs) {
@@ -191,6 +198,7 @@ impl Machine {
     }
 
     fn forget_flights(&mut self) {
+        self.owed = false;
         for flight in self.flights.drain(..) {
             self.out.remove(flight.first, flight.last);
         }

@@ -132,10 +132,15 @@ impl Crew {
             let _ = worker.task.await;
         }
         self.site = carried(&self.site, wanted);
+        // Kept before the gate is closed: no bus waits for the disk.
+        let mut kept = None;
+        if change.catalogue {
+            kept = Some(self.tools.post.keep_catalogue(self.site.catalogue()).await);
+        }
         {
             let _changing = self.tools.gate.changing().await;
-            if change.catalogue {
-                self.tools.post.set_catalogue(self.site.catalogue()).await;
+            if let Some(kept) = kept {
+                self.tools.post.put_in_force(kept).await;
             }
             self.duty.send_replace(Duty::of(&self.site));
             for bus in &self.site.buses {

@@ -33,14 +33,13 @@ impl Desk {
         key.serialize_pem()
     }
 
-    fn load(&self) -> Result<Certificates, CertificateError> {
+    fn broker(&self) -> BrokerConfig {
         let path = |name| self.folder.path().join(name);
-        let broker = BrokerConfig {
-            ca: Some(path("ca.pem")),
-            client_certificate: Some((path("own.pem"), path("own.key"))),
-            ..BrokerConfig::default()
-        };
-        Certificates::load(&broker, &Clock::manual(1, BUILD_FLOOR))
+        BrokerConfig { ca: Some(path("ca.pem")), client_certificate: Some((path("own.pem"), path("own.key"))), ..BrokerConfig::default() }
+    }
+
+    fn load(&self) -> Result<Certificates, CertificateError> {
+        Certificates::load(&self.broker(), &Clock::manual(1, BUILD_FLOOR))
     }
 }
 
@@ -86,9 +85,35 @@ fn a_person_is_told_thirty_fourteen_seven_and_one_day_before_the_end() {
     assert!(watch.due(Timestamp(410 * DAY_MS), Timestamp(402 * DAY_MS)).is_some(), "and its end is told anew");
 }
 
-#[test]
-fn a_clock_that_lost_its_time_is_taken_for_the_day_this_was_built() {
+/// What TLS is told of a wall clock of that quality, beside files that were laid down then.
+fn told(wall: Timestamp, quality: ClockQuality, laid_down: Timestamp) -> Timestamp {
     use rustls::time_provider::TimeProvider;
-    let lost = OurTime(Clock::manual(1, Timestamp(0))).current_time().unwrap();
-    assert_eq!(lost.as_secs() as i64 * 1000, BUILD_FLOOR.0);
+    let clock = Clock::manual(1, wall);
+    clock.set_quality(quality);
+    Timestamp(OurTime { clock, laid_down }.current_time().unwrap().as_secs() as i64 * 1000)
+}
+
+#[test]
+fn a_clock_that_lost_its_time_is_taken_for_no_earlier_than_the_floor_and_the_files() {
+    let (earlier, later) = (Timestamp(BUILD_FLOOR.0 - DAY_MS), Timestamp(BUILD_FLOOR.0 + DAY_MS));
+    let untrusted = ClockQuality::Untrusted;
+    assert_eq!(told(Timestamp(0), untrusted, earlier), BUILD_FLOOR);
+    assert_eq!(told(Timestamp(0), untrusted, later), later);
+    assert_eq!(told(later, untrusted, earlier), later);
+}
+
+#[test]
+fn a_clock_that_is_vouched_for_is_believed_whatever_the_files_say() {
+    assert_eq!(told(BUILD_FLOOR, ClockQuality::Synchronised, Timestamp(BUILD_FLOOR.0 + DAY_MS)), BUILD_FLOOR);
+}
+
+#[test]
+fn files_were_laid_down_when_the_newest_of_them_was_written() {
+    let desk = Desk::new();
+    let day = |day| std::time::UNIX_EPOCH + Duration::from_millis(day * DAY_MS as u64);
+    for (name, on) in [("ca.pem", 20_500), ("own.pem", 20_600), ("own.key", 20_550)] {
+        std::fs::File::options().append(true).open(desk.folder.path().join(name)).unwrap().set_modified(day(on)).unwrap();
+    }
+    assert_eq!(laid_down(&desk.broker()), Timestamp(20_600 * DAY_MS));
+    assert_eq!(laid_down(&BrokerConfig::default()), Timestamp(0));
 }

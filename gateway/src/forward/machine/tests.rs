@@ -69,6 +69,29 @@ fn no_progress_for_long_rebuilds_the_connection() {
 }
 
 #[test]
+fn a_batch_sent_again_and_again_without_an_answer_rebuilds_the_connection_too() {
+    let mut machine = connected(1, 4);
+    let mut now = NOW;
+    while !machine.tick(now) {
+        if let Some(wanted) = machine.next() {
+            machine.sent(wanted.lane, wanted.from, wanted.to, now);
+        }
+        now.0 += 500;
+        assert!(now.0 <= NOW.0 + REBUILD_AFTER_MS, "nothing is rebuilt");
+    }
+    assert_eq!(now.0, NOW.0 + REBUILD_AFTER_MS);
+}
+
+#[test]
+fn the_collector_is_not_blamed_when_nothing_could_be_sent() {
+    let mut machine = connected(1, 4);
+    assert!(!machine.tick(MonotonicMs(NOW.0 + 100 * REBUILD_AFTER_MS)), "nothing was sent at all");
+    machine.sent(Lane::Backlog, 1, 2, MonotonicMs(NOW.0 + 100 * REBUILD_AFTER_MS));
+    machine.acknowledge(&ack(2, &[]), MonotonicMs(NOW.0 + 100 * REBUILD_AFTER_MS + 1));
+    assert!(!machine.tick(MonotonicMs(NOW.0 + 200 * REBUILD_AFTER_MS)), "nor since the last acknowledgement");
+}
+
+#[test]
 fn an_idle_connection_is_left_alone() {
     let mut machine = connected(1, 4);
     machine.acknowledge(&ack(4, &[]), NOW);
