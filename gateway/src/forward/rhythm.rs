@@ -7,8 +7,9 @@
 
 use measurement::MonotonicMs;
 
-/// What comes within so many milliseconds of a group's first entry shares its commit, while commits are saved up.
-const QUICK_MS: u64 = 4;
+/// What comes within so many milliseconds of a group's first entry shares its commit while all are saved up; twice as many each
+/// time that two are gone.
+const QUICK_MS: u64 = 2;
 /// So many commits may be saved up: a round of polls takes a few.
 const MOST_SAVED: u64 = 10;
 /// What a file system writes at least.
@@ -32,7 +33,8 @@ impl Rhythm {
     /// When the group that begins now is to be committed.
     pub fn due(&mut self, now: MonotonicMs) -> MonotonicMs {
         self.save(now);
-        let wait = if self.saved > 0 { self.group_ms.min(QUICK_MS) } else { self.group_ms };
+        let quick = QUICK_MS << ((MOST_SAVED - self.saved) / 2);
+        let wait = if self.saved > 0 { quick.min(self.group_ms) } else { self.group_ms };
         MonotonicMs(now.0 + wait)
     }
 
@@ -79,7 +81,13 @@ mod tests {
 
     #[test]
     fn a_round_of_polls_is_on_the_disk_within_milliseconds() {
-        assert_eq!(run(200, 50, &rounds(18)), (300, QUICK_MS));
+        assert_eq!(run(200, 50, &rounds(4)), (120, QUICK_MS));
+    }
+
+    #[test]
+    fn a_long_round_is_committed_in_longer_and_longer_groups_and_not_late_as_a_whole() {
+        let (commits, longest) = run(200, 10, &rounds(100));
+        assert!(commits <= 310 && (QUICK_MS..=64).contains(&longest), "{commits} commits, {longest} ms");
     }
 
     #[test]
