@@ -221,7 +221,7 @@ impl<'a, D: Desk> Round<'a, D> {
         };
         match (&self.troubles[place], &trouble) {
             (None, Some(failure)) => {
-                warn!(bus = %self.bus.name, device = %device.name, "device {} does not answer: {failure}", device.name);
+                warn!(bus = %self.bus.name, device = %device.name, "device {} gives no registers: {failure}", device.name);
             }
             (Some(_), None) => info!(bus = %self.bus.name, device = %device.name, "device {} answers again", device.name),
             _ => {}
