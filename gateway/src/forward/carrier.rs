@@ -108,7 +108,9 @@ impl Carrier {
     pub async fn run(mut self, reports: Arc<Reports>, shutdown: CancellationToken) {
         let (news_out, mut news) = mpsc::channel(MOST_NEWS);
         let look = self.look.clone();
+        let mut has_more = false;
         loop {
+            let rest = if has_more { Duration::ZERO } else { self.rest() };
             self.promise.until(MonotonicMs(self.clock.mono().0 + MOVES_WITHIN_MS));
             tokio::select! {
                 biased;
@@ -120,7 +122,7 @@ impl Carrier {
                 }
                 standing = reports.next() => self.stored(standing),
                 () = look.notified() => self.renewal.hurry(),
-                () = tokio::time::sleep(self.rest()) => {}
+                () = tokio::time::sleep(rest) => {}
             }
             if let Some(standing) = reports.take() {
                 self.stored(standing);
@@ -128,7 +130,7 @@ impl Carrier {
             self.look_at_the_connection(&news);
             self.look_at_the_certificates().await;
             self.look_at_the_clock(&news_out);
-            self.send_what_is_due().await;
+            has_more = self.send_what_is_due().await;
         }
         // What still comes is let through, so that the goodbye does not wait behind it.
         tokio::select! {
@@ -328,21 +330,23 @@ impl Carrier {
         });
     }
 
-    async fn send_what_is_due(&mut self) {
-        // A bound on one turn, so that news is heard while a backlog drains.
-        for _ in 0..8 {
-            let Some(wanted) = self.machine.next() else { return };
+    /// True when there may be more.
+    async fn send_what_is_due(&mut self) -> bool {
+        // A bound on one turn, so that news and what was just committed are heard of while a backlog drains.
+        for _ in 0..2 {
+            let Some(wanted) = self.machine.next() else { return false };
             let (reply, answer) = oneshot::channel();
             let (epoch, Wanted { from, to, .. }) = (self.standing.epoch, wanted);
             let ask = Ask::Read { epoch, from, to, most: BATCH_RECORDS, bytes: telemetry::MAX_PAYLOAD, reply };
             if !self.inbox.ask(ask) {
-                return;
+                return false;
             }
-            let Ok(records) = answer.await else { return };
+            let Ok(records) = answer.await else { return false };
             if !self.send(wanted, &records) {
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Sends one batch of these records. False when the client takes no more now.
