@@ -31,6 +31,8 @@ use crate::clock::{Clock, Promise};
 const STATUS_EVERY_MS: u64 = 5_000;
 /// Records asked of the spool for one batch; more do not fit its 64 KiB anyway.
 const BATCH_RECORDS: usize = 1_500;
+/// Letters of one turn at most, so that news and what was just committed are heard of while a backlog drains.
+const LETTERS_A_TURN: usize = 2;
 /// The machine hears of the time at least this often.
 const LOOK_EVERY_MS: u64 = 500;
 /// News of the connection that may wait here; beyond that the connection waits, and TCP holds the broker back.
@@ -332,8 +334,7 @@ impl Carrier {
 
     /// True when there may be more.
     async fn send_what_is_due(&mut self) -> bool {
-        // A bound on one turn, so that news and what was just committed are heard of while a backlog drains.
-        for _ in 0..2 {
+        for _ in 0..LETTERS_A_TURN {
             let Some(wanted) = self.machine.next() else { return false };
             let (reply, answer) = oneshot::channel();
             let (epoch, Wanted { from, to, .. }) = (self.standing.epoch, wanted);
