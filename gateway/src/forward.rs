@@ -12,8 +12,9 @@ use spool::Class;
 use telemetry::topic::GatewayId;
 use telemetry::{Catalogue, CatalogueHash, Happening};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::warn;
 
 use crate::clock::{Clock, Promise};
 use carrier::Carrier;
@@ -206,7 +207,7 @@ impl Post {
         let boot = clock.boot();
         let (stop, leave) = (StopsKeeper(inbox.clone()), shutdown.child_token());
         let leaving = leave.clone().drop_guard();
-        let forwarding = tokio::task::spawn_blocking(move || on_a_thread_of_its_own(carrier.run(reports, leave)));
+        let forwarding = on_a_thread_of_its_own(carrier.run(reports, leave));
         tokio::spawn(async move {
             let _ = forwarding.await;
             drop((leaving, stop));
@@ -302,15 +303,18 @@ fn pack(entries: &[NewEntry], sack: &mut Sack) {
 pub const SPOOL_BYTES_PER_READING: u64 = spool::bytes_of_record(record::READING_BYTES_MOST);
 
 /// Sending waits for no poll and no poll for it (names, handshakes, a backlog): in one runtime each step of a letter would
-/// come after all buses that are ready.
-fn on_a_thread_of_its_own(work: impl Future<Output = ()>) {
+/// come after all buses that are ready. Where no second runtime can be had it is done in ours, rather than not at all.
+fn on_a_thread_of_its_own(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => {
+        Ok(runtime) => tokio::task::spawn_blocking(move || {
             runtime.block_on(work);
             // A name that is still being looked up is not waited for.
             runtime.shutdown_background();
+        }),
+        Err(error) => {
+            warn!("sending has no thread of its own and may wait for polls: {error}");
+            tokio::spawn(work)
         }
-        Err(error) => error!("nothing is forwarded: {error}"),
     }
 }
 
